@@ -1,0 +1,275 @@
+"""The agent put together: settings in, a running watch out. Supplies the clocks.
+
+Law of this file: composition only. What is built here runs in one task group: when any part dies the whole
+agent ends, loudly, and systemd starts it again; nothing goes on half alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from device_profiles.schema import Profile
+from edge_agent.clock import Clock
+from edge_agent.commands import Commands
+from edge_agent.config import ConfigError, Settings
+from edge_agent.observation import Observation, Sample
+from edge_agent.outbox import Outbox
+from edge_agent.outbox_file import StorageError
+from edge_agent.publisher import Publisher
+from edge_agent.readings import ReadingBuffer
+from edge_agent.recorder import Recorder
+from edge_agent.site import Site
+from edge_agent.systemd import notify, watchdog_s
+from wire.messages import EventKind, GatewayConfig, Status
+
+CANARY_EVERY_S = 3600.0
+STALLED_S = 45.0
+"""A bus whose loop has not moved for so long is stuck: systemd is fed no more and starts us again."""
+SANE_FROM_MS = 1_704_067_200_000
+"""2024-01-01: a clock that shows less was never set."""
+_TIME_ERROR = 5
+
+
+class AgentError(Exception):
+    """The agent cannot run; the text says why and what to do."""
+
+
+def kernel_synchronised() -> bool:
+    """Whether the kernel says that something keeps its clock right (adjtimex without setting anything)."""
+    room = (ctypes.c_long * 64)()  # larger than any struct timex; zeroed means: only read
+    state = int(ctypes.CDLL(None).adjtimex(ctypes.byref(room)))
+    return 0 <= state < _TIME_ERROR or (state < 0 and Path("/run/systemd/timesync/synchronized").exists())
+
+
+def real_clock(settings: Settings) -> Clock:
+    """The machine's clocks; `mono` counts through suspend and is shared by all processes of one boot."""
+
+    def wall_ms() -> int:
+        return int(time.time() * 1000)
+
+    def synchronised() -> bool:
+        return wall_ms() >= SANE_FROM_MS and (settings.clock == "trusted" or kernel_synchronised())
+
+    return Clock(
+        wall_ms=wall_ms,
+        mono_s=lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        boot=Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", ""),
+        synchronised=synchronised,
+    )
+
+
+def machine_id(settings: Settings) -> str:
+    """What tells this box from a copy of its disk. Raises ConfigError."""
+    path = settings.machine_id_file
+    try:
+        found = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        found = ""
+    if not found:
+        mend = "run systemd-machine-id-setup, or name another file by machine_id_file"
+        raise ConfigError(f"{path}: no machine id there: {mend}")
+    return found
+
+
+@contextlib.contextmanager
+def only_one(state_dir: Path) -> Iterator[None]:
+    """Hold the state folder for this process alone. Raises AgentError when another agent has it."""
+    place = state_dir / "agent.lock"
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise AgentError(f"{place}: {error.strerror}: give a state_dir that this user may write") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise AgentError(f"{state_dir}: another agent runs on it: stop that one first") from None
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+class Agent:
+    """All parts of one running agent."""
+
+    def __init__(
+        self, settings: Settings, profiles: Mapping[str, Profile], outbox: Outbox, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._profiles = profiles
+        self._outbox = outbox
+        self._clock = clock
+        self._started = clock.mono_s()
+        self._version = _version()
+        self._readings = ReadingBuffer(uuid.uuid4().hex, clock.boot)
+        self._recorder = Recorder(
+            outbox.append,
+            lambda: clock.stamp(self._site.config_version),
+            lambda: self._publisher.wake(),
+            StorageError,
+            self._report,
+        )
+        self._tasks = asyncio.TaskGroup()
+        self._site = Site(
+            profiles,
+            self._recorder,
+            self._sample,
+            clock.mono_s,
+            outbox,
+            self._tasks.create_task,
+            self._report,
+        )
+        self._commands = Commands(self._site, self._recorder)
+        self._publisher = Publisher(
+            settings.mqtt,
+            settings.area,
+            settings.gateway,
+            outbox,
+            self._readings,
+            clock,
+            self.status,
+            self._on_config,
+            self._commands.carry_out,
+            self._on_snapshot_wanted,
+        )
+        self._log = structlog.get_logger()
+
+    def status(self) -> Status:
+        """The heartbeat's content."""
+        clock, outbox, applied = self._clock, self._outbox, self._site.applied
+        mono_ms = clock.mono_ms()
+        error = self._recorder.error
+        try:
+            depth = outbox.depth
+            oldest_s = outbox.oldest_unacked_s(clock.boot, mono_ms, clock.wall_ms())
+        except StorageError as trouble:
+            depth, oldest_s, error = 0, None, error or str(trouble)
+        return Status(
+            online=True,
+            boot=clock.boot,
+            version=self._version,
+            uptime_s=round(clock.mono_s() - self._started, 1),
+            clock=clock.sending(mono_ms),
+            stream=outbox.stream,
+            outbox_depth=depth + self._recorder.waiting,
+            oldest_unacked_event_s=oldest_s,
+            readings_dropped=self._readings.dropped,
+            buses=[poller.status() for poller in self._site.pollers],
+            config_epoch=None if applied is None else applied.epoch,
+            config_version=self._site.config_version,
+            config_hash=None if applied is None else applied.hash,
+            config_error=self._site.error,
+            storage_error=None if error is None else error[:500],
+        )
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        try:
+            async with self._tasks as tasks:
+                tasks.create_task(self._recorder.run())
+                if self._outbox.report is not None:
+                    self._log.warning("outbox", report=self._outbox.report)
+                    note = Observation(EventKind.NOTE, text=self._outbox.report[:500])
+                    await self._recorder.record([note], {})
+                pushed = await asyncio.to_thread(lambda: self._outbox.config)
+                await self._site.start(self._settings.buses, self._settings.report_s, pushed)
+                tasks.create_task(self._site.run())
+                tasks.create_task(self._site.snapshots())
+                tasks.create_task(self._publisher.run())
+                tasks.create_task(self._canary())
+                tasks.create_task(self._feed())
+                notify(os.environ, "READY=1")
+                self._log.info(
+                    "agent runs",
+                    gateway=self._settings.gateway,
+                    buses=len(self._site.pollers),
+                    detectors=sum(len(poller.states) for poller in self._site.pollers),
+                    config_version=self._site.config_version,
+                    stream=self._outbox.stream,
+                )
+        finally:
+            notify(os.environ, "STOPPING=1")
+            await self._recorder.close()
+
+    def _sample(self, sample: Sample) -> None:
+        self._readings.add(sample, self._clock.wall_ms())
+        self._publisher.wake()
+
+    def _report(self) -> None:
+        self._publisher.report()
+
+    async def _on_config(self, config: GatewayConfig) -> None:
+        self._site.push(config)
+
+    async def _on_snapshot_wanted(self) -> None:
+        self._site.want_snapshot()
+
+    async def _canary(self) -> None:
+        while True:
+            await asyncio.sleep(CANARY_EVERY_S)
+            await self._recorder.record([Observation(EventKind.CANARY)], {})
+
+    async def _feed(self) -> None:
+        """Feed systemd's watchdog while every bus's loop turns."""
+        within_s = watchdog_s(os.environ)
+        every_s = 10.0 if within_s is None else min(10.0, within_s / 3)
+        while True:
+            now = self._clock.mono_s()
+            stuck = [p.bus.bus for p in self._site.pollers if now - p.progress_at > STALLED_S]
+            if stuck:
+                self._log.error("a bus's loop does not turn", buses=stuck)
+            else:
+                notify(os.environ, "WATCHDOG=1")
+            await asyncio.sleep(every_s)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("smokewatch")
+    except metadata.PackageNotFoundError:  # run from a source tree
+        return "source"
+
+
+def _in_a_library(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What fails in a callback of a library becomes one line of our log, not a page on stderr."""
+    error = context.get("exception")
+    structlog.get_logger().warning("callback failed", where=str(context.get("message")), error=repr(error))
+
+
+async def run(settings: Settings, profiles: Mapping[str, Profile]) -> None:
+    """Run the agent until SIGTERM or SIGINT. Raises ConfigError, AgentError or StorageError at the start."""
+    with only_one(settings.state_dir):
+        outbox = Outbox.open(settings.outbox_path, machine_id(settings))
+        try:
+            agent = asyncio.ensure_future(Agent(settings, profiles, outbox, real_clock(settings)).run())
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(_in_a_library)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, agent.cancel)
+            try:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await agent
+            except BaseExceptionGroup as group:
+                structlog.get_logger().exception("a part of the agent failed")
+                first: BaseException = group
+                while isinstance(first, BaseExceptionGroup):
+                    first = first.exceptions[0]
+                raise AgentError(f"a part of the agent failed: {type(first).__name__}: {first}") from group
+        finally:
+            outbox.close()
+    structlog.get_logger().info("agent stopped")

@@ -1,0 +1,55 @@
+"""What the centre may order, carried out.
+
+Law of this file: the outcome is always on record. That a command is done at most once and never late has
+been seen to before it comes here (`orders`).
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from device_profiles.schema import Action as Writing
+from edge_agent.observation import Observation
+from edge_agent.recorder import Recorder
+from edge_agent.site import Site
+from wire.messages import Action, Command, EventKind
+
+_WRITES = {Action.MUTE: Writing.MUTE, Action.RESET: Writing.RESET, Action.TEST: Writing.TEST}
+
+
+class Commands:
+    """Carries out one command after the other."""
+
+    def __init__(self, site: Site, recorder: Recorder) -> None:
+        self._site = site
+        self._recorder = recorder
+        self._log = structlog.get_logger()
+
+    async def carry_out(self, command: Command) -> None:
+        """Do it, or say why not, and put that on record."""
+        outcome = await self._outcome(command)
+        name = command.action.value
+        self._log.info("command", action=name, detector=command.detector, outcome=outcome)
+        note = Observation(
+            EventKind.NOTE,
+            detector=command.detector,
+            bus=command.bus,
+            text=f"指令 command {name} {command.id}: {outcome}"[:500],
+        )
+        await self._recorder.record([note], {})
+
+    async def _outcome(self, command: Command) -> str:
+        if command.action in _WRITES:
+            poller = self._site.poller_of(command.detector, None) if command.detector else None
+            if poller is None or command.detector is None:
+                return "已拒绝：未配置此探测器 refused: no such detector here"
+            why = await poller.write(command.detector, _WRITES[command.action])
+            return "已执行 done" if why is None else f"未执行 not done: {why}"
+        if command.action is Action.POLL_NOW:
+            pollers = self._site.pollers
+            if command.detector is not None or command.bus is not None:
+                one = self._site.poller_of(command.detector, command.bus)
+                pollers = () if one is None else (one,)
+            asked = [poller.poll_now(command.detector) for poller in pollers]
+            return "已执行 done" if any(asked) else "已拒绝：未配置 refused: not configured here"
+        return "此版本不支持 not supported by this version"

@@ -1,0 +1,335 @@
+"""Bytes to and from one bus: a serial port, or TCP. Only importer of pyserial.
+
+Law of this file: a line moves bytes and says when it is lost; it knows nothing of Modbus, and silence of
+the far end is never a lost line. Times are seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import termios
+from abc import ABC, abstractmethod
+from enum import StrEnum
+
+import serial
+import structlog
+
+from edge_agent.rules import host_port
+from wire.messages import BusConfig, Transport
+
+CONNECT_TIMEOUT_S = 5.0
+UNACKED_TIMEOUT_MS = 5000
+"""How long the kernel keeps a TCP line whose bytes nobody acknowledges."""
+INPUT_LIMIT = 4096
+"""More unread bytes than any answer has: a babbling line; the older ones are dropped."""
+
+
+class LineError(Exception):
+    """The line is lost or cannot be opened; close it and try again later."""
+
+
+class Line(ABC):
+    """One open-able line. Bytes that arrive are kept until `take` fetches them."""
+
+    def __init__(self) -> None:
+        self._input = bytearray()
+        self._arrived = asyncio.Event()
+        self._lost: str | None = None
+        self.last_byte_at = 0.0
+        """`loop.time()` at which the last bytes arrived."""
+
+    @property
+    @abstractmethod
+    def is_open(self) -> bool:
+        """Whether `open` has succeeded and `close` was not called."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Open the line. Raises LineError with the reason; bounded in time."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close it; may be called at any time, never raises."""
+
+    @abstractmethod
+    async def write(self, data: bytes) -> None:
+        """Hand all bytes to the system. Raises LineError."""
+
+    def take(self) -> bytes:
+        """All bytes that have arrived since the last call, at once. Raises LineError when lost and empty."""
+        if not self._input and self._lost is not None:
+            raise LineError(self._lost)
+        data = bytes(self._input)
+        self._input.clear()
+        self._arrived.clear()
+        return data
+
+    async def read(self, timeout: float) -> bytes:
+        """Bytes as soon as there are any; empty after `timeout`. Raises LineError."""
+        if not self._input and self._lost is None and timeout > 0:
+            alarm = asyncio.get_running_loop().call_later(timeout, self._arrived.set)
+            try:
+                await self._arrived.wait()
+            finally:
+                alarm.cancel()
+        return self.take()
+
+    def _begin(self) -> None:
+        self._input.clear()
+        self._arrived.clear()
+        self._lost = None
+        self.last_byte_at = asyncio.get_running_loop().time()
+
+    def _take_in(self, data: bytes) -> None:
+        self._input += data
+        del self._input[:-INPUT_LIMIT]
+        self.last_byte_at = asyncio.get_running_loop().time()
+        self._arrived.set()
+
+    def _lose(self, why: str) -> None:
+        if self._lost is None:
+            self._lost = why
+        self._arrived.set()
+
+
+class SerialLine(Line):
+    """A serial port (also a pseudo-terminal), locked for this process alone."""
+
+    def __init__(self, path: str, baud: int, parity: str, stop_bits: int) -> None:
+        super().__init__()
+        self._path = path
+        self._baud = baud
+        self._parity = parity
+        self._stop_bits = stop_bits
+        self._port: serial.Serial | None = None
+        self._fd = -1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the port is open."""
+        return self._port is not None
+
+    async def open(self) -> None:
+        """Open, lock and set up the port without waiting for anything. Raises LineError."""
+        self.close()
+        try:
+            self._port = serial.Serial(
+                self._path,
+                baudrate=self._baud,
+                parity=self._parity,
+                stopbits=self._stop_bits,
+                timeout=0,
+                write_timeout=0,
+                exclusive=True,
+            )
+        except (serial.SerialException, OSError, ValueError, termios.error) as error:
+            self._port = None
+            raise LineError(f"cannot open {self._path}: {error}") from None
+        self._fd = self._port.fileno()
+        os.set_blocking(self._fd, False)
+        self._begin()
+        asyncio.get_running_loop().add_reader(self._fd, self._readable)
+
+    def close(self) -> None:
+        """Close the port; what was not sent yet is thrown away, so that closing cannot hang."""
+        port, self._port = self._port, None
+        if port is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._fd)
+        with contextlib.suppress(serial.SerialException, OSError, termios.error):
+            port.reset_output_buffer()
+        with contextlib.suppress(serial.SerialException, OSError, termios.error):
+            port.close()
+        self._fd = -1
+
+    async def write(self, data: bytes) -> None:
+        """Hand all bytes to the driver, waiting at most a second for room. Raises LineError."""
+        if self._port is None:
+            raise LineError(f"{self._path} is not open")
+        left = memoryview(data)
+        for _ in range(100):
+            try:
+                left = left[os.write(self._fd, left) :]
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                self._lose(f"{self._path}: {error.strerror}")
+                raise LineError(f"{self._path}: {error.strerror}") from None
+            if not left:
+                return
+            await asyncio.sleep(0.01)
+        raise LineError(f"{self._path} takes no bytes: its driver's buffer is full")
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._fd, INPUT_LIMIT)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._hang_up(f"{self._path}: {error.strerror}")
+            return
+        if data:
+            self._take_in(data)
+        else:
+            self._hang_up(f"{self._path}: the port hung up")
+
+    def _hang_up(self, why: str) -> None:
+        asyncio.get_running_loop().remove_reader(self._fd)
+        self._lose(why)
+
+
+class TcpLine(Line):
+    """A TCP connection, for Modbus TCP and for RTU through a serial server."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__()
+        self._host = host
+        self._port = port
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, alive or already lost."""
+        return self._transport is not None
+
+    async def open(self) -> None:
+        """Connect within CONNECT_TIMEOUT_S. Raises LineError."""
+        self.close()
+        loop = asyncio.get_running_loop()
+        place = f"{self._host}:{self._port}"
+        ear = _Ear(self, place)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                transport, _ = await loop.create_connection(lambda: ear, self._host, self._port)
+        except TimeoutError:
+            raise LineError(f"cannot connect to {place}: no answer in {CONNECT_TIMEOUT_S:g} s") from None
+        except OSError as error:
+            raise LineError(f"cannot connect to {place}: {error.strerror or error}") from None
+        link: socket.socket = transport.get_extra_info("socket")
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_TIMEOUT_MS)
+        self._begin()
+        self._transport = transport
+        if transport.is_closing():
+            self._lose(f"{place} closed the connection at once")
+
+    def close(self) -> None:
+        """Drop the connection."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+
+    async def write(self, data: bytes) -> None:
+        """Hand all bytes to the kernel. Raises LineError."""
+        if self._transport is None:
+            raise LineError(f"{self._host}:{self._port} is not connected")
+        if self._lost is not None:
+            raise LineError(self._lost)
+        self._transport.write(data)
+
+    def heard(self, transport: asyncio.BaseTransport | None, data: bytes) -> None:
+        """Bytes of one connection; those of an earlier one are not ours any more."""
+        if transport is self._transport:
+            self._take_in(data)
+
+    def gone(self, transport: asyncio.BaseTransport | None, why: str) -> None:
+        """One connection has ended."""
+        if transport is self._transport:
+            self._lose(why)
+
+
+class _Ear(asyncio.Protocol):
+    """What one connection hears, told to the line it belongs to."""
+
+    def __init__(self, line: TcpLine, place: str) -> None:
+        self._line = line
+        self._place = place
+        self._transport: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._line.heard(self._transport, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._line.gone(self._transport, f"{self._place}: {exc or 'the far end closed the connection'}")
+
+
+class LineState(StrEnum):
+    """Where a kept line stands."""
+
+    NEW = "new"
+    OPEN = "open"
+    LOST = "lost"
+
+
+class KeptLine:
+    """Opens a line again after it was lost, after 0.2 s doubling to 5 s; logs the change, not the tries."""
+
+    FIRST_WAIT_S = 0.2
+    LONGEST_WAIT_S = 5.0
+
+    def __init__(self, name: str, line: Line) -> None:
+        self.line = line
+        self.state = LineState.NEW
+        self._wait_s = 0.0
+        self._log = structlog.get_logger().bind(bus=name)
+
+    async def bring_up(self) -> bool:
+        """True when the line is open; otherwise wait as long as is due and try once (at most 10 s in all)."""
+        if self.line.is_open:
+            return True
+        await asyncio.sleep(self._wait_s)
+        try:
+            await self.line.open()
+        except LineError as error:
+            self._wait_s = min(max(self._wait_s * 2, self.FIRST_WAIT_S), self.LONGEST_WAIT_S)
+            self._lost(str(error))
+            return False
+        self._log.info("line is back" if self.state is LineState.LOST else "line is open")
+        self.state = LineState.OPEN
+        return True
+
+    def proved(self) -> None:
+        """A device has answered over it: the next loss is answered at once again."""
+        self._wait_s = 0.0
+
+    def lose(self, why: str) -> None:
+        """Close it because it is lost."""
+        self.line.close()
+        self._wait_s = min(max(self._wait_s * 2, self.FIRST_WAIT_S), self.LONGEST_WAIT_S)
+        self._lost(why)
+
+    def close(self) -> None:
+        """Close it for good."""
+        self.line.close()
+
+    def _lost(self, why: str) -> None:
+        if self.state is not LineState.LOST:
+            self._log.error("line is lost", why=why)
+        self.state = LineState.LOST
+
+
+def line_of(bus: BusConfig) -> Line:
+    """The line a bus is reached by."""
+    if bus.transport is Transport.SERIAL:
+        return SerialLine(bus.address, bus.baud, bus.parity.value, bus.stop_bits)
+    place = host_port(bus.address)
+    if place is None:
+        raise LineError(f"address {bus.address!r} is not host:port")
+    return TcpLine(*place)
+
+
+def character_s(bus: BusConfig) -> float:
+    """Seconds one character takes on the wire: start bit, 8 data, parity, stop bits; 0 for Modbus TCP.
+
+    A serial server sends at the bus's baud on its far side, so RTU over TCP counts like serial.
+    """
+    if bus.transport is Transport.TCP:
+        return 0.0
+    bits = 9 + (bus.parity.value != "N") + bus.stop_bits
+    return bits / bus.baud

@@ -1,0 +1,354 @@
+"""One Modbus exchange at a time over a line: the true answer or a ReadError. Only importer of pymodbus.
+
+Law of this file: an answer is believed only when unit, function, length and CRC (on TCP: the transaction
+id) are those of the request just sent; anything else on the line is skipped, and a failed exchange is never
+a value. A timeout never closes the line. pymodbus serves as frame and PDU codec without any I/O; every byte
+goes through our own line. Modbus over Serial Line V1.02, 2.5.1; Modbus Application Protocol V1.1b3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from enum import StrEnum
+
+from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu.bit_message import (
+    ReadCoilsRequest,
+    ReadDiscreteInputsRequest,
+    WriteSingleCoilRequest,
+)
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersRequest,
+    ReadInputRegistersRequest,
+    WriteSingleRegisterRequest,
+)
+
+from device_profiles.schema import Write
+from edge_agent.line import Line, LineError
+from edge_agent.plan import ReadRequest
+from wire.messages import Transport
+
+CHUNK_SLACK_S = 0.05
+"""How much later than the wire needs a reply may be whole: adapters hand bytes over in 16 ms pieces."""
+QUIET_S = 0.02
+"""Silence after a failed exchange that counts as a line at rest; longer than an adapter's pause."""
+DRAIN_LIMIT_S = 0.25
+"""A line that never rests is used again after this."""
+FIXED_GAP_S = 0.00175
+"""Above 19200 baud 3.5 characters count as 1.75 ms."""
+WRITE_TIMEOUT_S = 1.0
+DEAD_AFTER = 3
+"""On TCP: at least so many timeouts in a row without a byte, and of all units, mean a dead connection."""
+
+
+class Kind(StrEnum):
+    """What was wrong with an exchange."""
+
+    TIMEOUT = "timeout"
+    GARBAGE = "garbage"
+    """Bytes came, but no frame with a right CRC."""
+    WRONG_UNIT = "wrong_unit"
+    WRONG_FUNCTION = "wrong_function"
+    WRONG_LENGTH = "wrong_length"
+    EXCEPTION = "exception"
+    """The device answered that it cannot: it is alive."""
+    LINE_LOST = "line_lost"
+
+
+class ReadError(Exception):
+    """An exchange without an answer to believe. `code` is the Modbus exception code, if any."""
+
+    def __init__(self, kind: Kind, unit: int, detail: str, code: int | None = None) -> None:
+        super().__init__(f"unit {unit}: {detail}")
+        self.kind = kind
+        self.unit = unit
+        self.code = code
+
+
+_READS: dict[int, type[ModbusPDU]] = {
+    1: ReadCoilsRequest,
+    2: ReadDiscreteInputsRequest,
+    3: ReadHoldingRegistersRequest,
+    4: ReadInputRegistersRequest,
+}
+
+
+def _answer_bytes(function: int, count: int) -> int:
+    """The byte count a right answer to a read announces."""
+    return (count + 7) // 8 if function <= 2 else 2 * count
+
+
+class RtuSearch:
+    """Finds the one right answer in whatever came over the line; pure.
+
+    `head` is what the answer begins with: unit, function and, for a read, the byte count; for a write the
+    whole request again. `feed` returns the PDU, or None while it is not there.
+    """
+
+    def __init__(self, request: bytes, head: bytes, size: int, echo: bool) -> None:
+        self._request = request
+        self._head = head
+        self._size = size
+        self._seen = bytearray()
+        self._is_write = request.startswith(head)
+        self._must_skip_echo = echo and self._is_write
+        self.echoed = False
+
+    @property
+    def heard(self) -> bool:
+        """Whether any byte came at all, an echo of the request aside."""
+        return bool(self._seen)
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take bytes in; the answer's function code and data when it is whole."""
+        self._seen += data
+        self._skip_echo()
+        if self._must_skip_echo and not self.echoed:
+            return None
+        refusal = bytes((self._head[0], self._head[1] | 0x80))
+        return self._find(self._head, self._size) or self._find(refusal, 5)
+
+    def _find(self, head: bytes, size: int) -> bytes | None:
+        at = self._seen.find(head)
+        while 0 <= at <= len(self._seen) - size:
+            frame = self._seen[at : at + size]
+            if _crc_right(frame):
+                return bytes(frame[1:-2])
+            at = self._seen.find(head, at + 1)
+        return None
+
+    def _skip_echo(self) -> None:
+        """A half-duplex adapter gives back what it sends; a write's answer is the same bytes once more."""
+        if self.echoed or not self._seen.startswith(self._request):
+            return
+        if self._is_write and not self._must_skip_echo:
+            return
+        del self._seen[: len(self._request)]
+        self.echoed = True
+
+    def judge(self) -> tuple[Kind, str]:
+        """Why nothing was found, when time is up."""
+        if not self._seen:
+            return Kind.TIMEOUT, "no answer"
+        unit, function = self._head[0], self._head[1]
+        for at in range(len(self._seen)):
+            frame = _whole_frame(self._seen[at:])
+            if frame is None:
+                continue
+            if frame[0] != unit:
+                return Kind.WRONG_UNIT, f"unit {frame[0]} answered instead"
+            if frame[1] & 0x7F != function:
+                return (
+                    Kind.WRONG_FUNCTION,
+                    f"answered function {frame[1]} to a request of function {function}",
+                )
+            return Kind.WRONG_LENGTH, f"its answer of {len(frame)} bytes does not fit the request"
+        return Kind.GARBAGE, f"{len(self._seen)} bytes without a frame of right CRC"
+
+
+def _crc_right(frame: bytes | bytearray) -> bool:
+    return bool(FramerRTU.check_CRC(bytes(frame[:-2]), int.from_bytes(frame[-2:], "big")))
+
+
+def _whole_frame(data: bytes | bytearray) -> bytes | None:
+    """A frame of any read, write or exception at the very start of `data`."""
+    if len(data) < 5:
+        return None
+    function = data[1]
+    if function & 0x80:
+        size = 5
+    elif function in _READS:
+        size = data[2] + 5
+    elif function in (5, 6):
+        size = 8
+    else:
+        return None
+    frame = bytes(data[:size])
+    return frame if len(frame) == size and _crc_right(frame) else None
+
+
+class Modbus:
+    """The master of one bus. One call at a time: the poller owns it."""
+
+    def __init__(
+        self, line: Line, transport: Transport, *, character_s: float = 0.0, gap_s: float | None = None
+    ) -> None:
+        self._line = line
+        self._tcp = transport is Transport.TCP
+        self._connected = transport is not Transport.SERIAL
+        self._character_s = character_s
+        self._min_gap_s = 0.0 if self._tcp else frame_gap_s(character_s)
+        self._bus_gap_s = gap_s
+        self._rtu = FramerRTU(DecodePDU(False))
+        self._socket = FramerSocket(DecodePDU(False))
+        self._decoder = DecodePDU(False)
+        self._transaction = 0
+        self._rest = b""
+        self._echo = False
+        self._late_until: dict[int, float] = {}
+        self._ready_at = 0.0
+        self._units: set[int] = set()
+        self.units = 0
+        """How many units hang on the bus, as far as the owner has said."""
+        self._deaf = 0
+
+    async def read(self, request: ReadRequest) -> tuple[int, ...]:
+        """The registers, or the bits as 0 and 1; exactly `request.count` of them. Raises ReadError."""
+        pdu = _READS[request.function](address=request.address, count=request.count, dev_id=request.unit)
+        due = _answer_bytes(request.function, request.count)
+        head = bytes((request.unit, request.function, due))
+        answer = await self._exchange(pdu, head, due + 5, request.timeout_s, request.gap_s)
+        values: Sequence[int] = answer.registers if request.function > 2 else [int(b) for b in answer.bits]
+        if len(values) < request.count:
+            raise ReadError(Kind.WRONG_LENGTH, request.unit, f"{len(values)} values of {request.count}")
+        return tuple(values[: request.count])
+
+    async def write(self, unit: int, write: Write, address: int) -> None:
+        """Write one coil or register at the wire address. Raises ReadError when it is not confirmed."""
+        pdu: ModbusPDU
+        if write.function == 5:
+            pdu = WriteSingleCoilRequest(address=address, bits=[bool(write.value)], dev_id=unit)
+        else:
+            pdu = WriteSingleRegisterRequest(address=address, registers=[write.value], dev_id=unit)
+        body = bytes((unit, write.function)) + pdu.encode()
+        await self._exchange(pdu, body, len(body) + 2, WRITE_TIMEOUT_S, 0.0)
+
+    def reopened(self) -> None:
+        """The line is a new one: what was under way on the old one cannot come any more."""
+        self._rest = b""
+        self._echo = False
+        self._units.clear()
+        self._late_until.clear()
+        self._ready_at = 0.0
+        self._deaf = 0
+
+    def may_ask(self, unit: int) -> bool:
+        """Whether a request to this unit would go out without waiting for a late answer of it."""
+        return self._late_until.get(unit, 0.0) <= asyncio.get_running_loop().time()
+
+    async def _exchange(
+        self, pdu: ModbusPDU, head: bytes, size: int, timeout_s: float, gap_s: float
+    ) -> ModbusPDU:
+        unit = pdu.dev_id
+        self._units.add(unit)
+        try:
+            await self._settle(unit, gap_s)
+            if self._tcp:
+                body = await self._over_tcp(pdu, head, timeout_s)
+            else:
+                body = await self._over_rtu(pdu, head, size, timeout_s)
+        except LineError as error:
+            raise ReadError(Kind.LINE_LOST, unit, str(error)) from None
+        except ReadError as error:
+            await self._after_failure(error, timeout_s)
+            raise
+        self._deaf = 0
+        self._late_until.pop(unit, None)
+        answer = self._decoder.decode(body)
+        if answer is None:
+            raise ReadError(Kind.GARBAGE, unit, "its answer cannot be decoded")
+        if answer.isError():
+            code = answer.exception_code
+            raise ReadError(Kind.EXCEPTION, unit, f"refused with exception code {code}", code)
+        return answer
+
+    async def _settle(self, unit: int, gap_s: float) -> None:
+        """Wait until the line is at rest and no late answer of this unit can pass for the next one."""
+        loop = asyncio.get_running_loop()
+        gap = max(gap_s if self._bus_gap_s is None else self._bus_gap_s, self._min_gap_s)
+        begin = max(self._ready_at, self._late_until.get(unit, 0.0))
+        limit = max(loop.time(), begin) + DRAIN_LIMIT_S
+        while True:  # bytes that still come put the start off
+            wait = min(max(begin, self._line.last_byte_at + gap), limit) - loop.time()
+            if wait <= 0:
+                return
+            await asyncio.sleep(wait)
+
+    async def _over_rtu(self, pdu: ModbusPDU, head: bytes, size: int, timeout_s: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        frame = self._rtu.buildFrame(pdu)
+        search = RtuSearch(frame, head, size, self._echo)
+        self._line.take()
+        await self._line.write(frame)
+        sent_at = loop.time() + len(frame) * self._character_s
+        first_by = sent_at + timeout_s
+        whole_by = first_by + size * self._character_s + CHUNK_SLACK_S
+        while True:
+            by = whole_by if search.heard else first_by
+            data = await self._line.read(by - loop.time())
+            if body := search.feed(data):
+                self._echo = self._echo or search.echoed
+                return body
+            if not data and loop.time() >= by:
+                kind, detail = search.judge()
+                raise ReadError(kind, pdu.dev_id, detail)
+
+    async def _over_tcp(self, pdu: ModbusPDU, head: bytes, timeout_s: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        self._transaction = self._transaction % 0xFFFF + 1
+        pdu.transaction_id = self._transaction
+        self._rest += self._line.take()
+        await self._line.write(self._socket.buildFrame(pdu))
+        by = loop.time() + timeout_s
+        why = (Kind.TIMEOUT, "no answer")
+        while True:
+            for unit, transaction, body in self._frames():
+                if transaction != self._transaction:
+                    continue
+                if unit != pdu.dev_id:
+                    why = (Kind.WRONG_UNIT, f"unit {unit} answered instead")
+                elif body[0] & 0x7F != pdu.function_code:
+                    why = (Kind.WRONG_FUNCTION, f"answered function {body[0]}")
+                elif _fits(body, head):
+                    return body
+                else:
+                    why = (Kind.WRONG_LENGTH, f"its answer of {len(body)} bytes does not fit the request")
+            left = by - loop.time()
+            if left <= 0:
+                raise ReadError(why[0], pdu.dev_id, why[1])
+            self._rest += await self._line.read(left)
+
+    def _frames(self) -> list[tuple[int, int, bytes]]:
+        """Whole frames received: unit, transaction id, function code and data."""
+        frames = []
+        while len(self._rest) >= FramerSocket.MIN_SIZE:
+            length = int.from_bytes(self._rest[4:6], "big")
+            if self._rest[2:4] != b"\0\0" or not 3 <= length <= 254:
+                raise LineError("the far end does not speak Modbus TCP any more")
+            if len(self._rest) < length + 6:
+                break
+            frame, self._rest = self._rest[: length + 6], self._rest[length + 6 :]
+            _, unit, transaction, body = self._socket.decode(frame)
+            frames.append((unit, transaction, body))
+        return frames
+
+    async def _after_failure(self, error: ReadError, timeout_s: float) -> None:
+        """Let the line come to rest, and keep away from a unit that may still answer."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._deaf = self._deaf + 1 if error.kind is Kind.TIMEOUT else 0
+        if self._connected and self._deaf >= max(DEAD_AFTER, len(self._units), self.units):
+            why = f"no unit has answered {self._deaf} times in a row: the connection is taken for dead"
+            raise ReadError(Kind.LINE_LOST, error.unit, why) from None
+        if self._tcp:
+            return
+        self._late_until[error.unit] = now + timeout_s
+        until = now + DRAIN_LIMIT_S
+        while (wait := min(self._line.last_byte_at + QUIET_S, until) - loop.time()) > 0:
+            await self._line.read(wait)
+        self._ready_at = loop.time()
+
+
+def frame_gap_s(character_s: float) -> float:
+    """Silence between frames: 3.5 characters, and at least the 1.75 ms that hold above 19200 baud."""
+    return max(3.5 * character_s, FIXED_GAP_S)
+
+
+def _fits(body: bytes, head: bytes) -> bool:
+    """Whether function code and data are an exception, or as long and begin as announced by `head`."""
+    if body[0] & 0x80:
+        return len(body) == 2
+    size = head[2] + 2 if len(head) == 3 else len(head) - 1
+    return len(body) == size and body.startswith(head[1:])

@@ -1,0 +1,44 @@
+"""What the agent saw, before it is on record. Data only; the outbox gives it its sequence number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wire.messages import Condition, EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One thing worth an event. Fields as in `wire.messages.Event`."""
+
+    kind: EventKind
+    condition: Condition | None = None
+    detector: str | None = None
+    bus: str | None = None
+    value: float | None = None
+    states: Mapping[str, tuple[Condition, ...] | None] | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One reading of one detector; None is "no value". Units as in `wire.messages.ReadingBatch`."""
+
+    detector: str
+    smoke: float | None = None
+    temperature: float | None = None
+    battery: float | None = None
+    contamination: float | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When and under what something was seen, by the agent's own clocks."""
+
+    at_ms: int
+    mono_ms: int
+    boot: str
+    synchronised: bool
+    config_version: int = 0

@@ -1,0 +1,53 @@
+"""Which looks at a detector become readings: report by exception.
+
+Law of this file: pure; a reading holds only what this look measured. A value is worth a message when it moved
+by more than its deadband, when it went missing or came back, or when it was not told for `report_s`; never
+more often than `report_min_s`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from device_profiles.schema import Role
+from edge_agent.decode import Snapshot
+from edge_agent.observation import Sample
+from edge_agent.tracked import DetectorState, TrackPolicy
+
+
+def report(
+    state: DetectorState, seen: Snapshot, now: float, policy: TrackPolicy
+) -> tuple[DetectorState, Sample | None]:
+    """A reading, when a column moved by more than its deadband or has not been told for `report_s`."""
+    values: dict[Role, float | None] = dict(seen.values)
+    status = None if seen.raw_status is None else float(seen.raw_status)
+    if status is not None or Role.STATUS in state.reported:
+        values[Role.STATUS] = status
+    if all(value is None for value in values.values()) and not state.reported:
+        return state, None
+    if not any(_due(role, value, state, now, policy) for role, value in values.items()):
+        return state, None
+    reported = {**state.reported, **{role: (value, now) for role, value in values.items()}}
+    return replace(state, reported=reported), Sample(
+        state.detector,
+        smoke=values.get(Role.SMOKE),
+        temperature=values.get(Role.TEMPERATURE),
+        battery=values.get(Role.BATTERY),
+        contamination=values.get(Role.CONTAMINATION),
+        status=seen.raw_status,
+    )
+
+
+def _due(role: Role, value: float | None, state: DetectorState, now: float, policy: TrackPolicy) -> bool:
+    if role not in state.reported:
+        return value is not None
+    last, at = state.reported[role]
+    if now - at >= policy.report_s:
+        return value is not None or last is not None
+    if now - at < policy.report_min_s:
+        return False
+    if role is Role.STATUS:
+        return value != last
+    if value is None or last is None:
+        return value is not last
+    return abs(value - last) >= max(policy.deadband.get(role, 0.0), abs(last) * policy.deadband_ratio)

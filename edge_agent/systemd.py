@@ -1,0 +1,26 @@
+"""What systemd wants to hear: ready, still turning, stopping. Silent where there is no systemd."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+
+
+def notify(environment: Mapping[str, str], state: str) -> bool:
+    """Send one state (`READY=1`, `WATCHDOG=1`, `STOPPING=1`); False when nobody listens. Never raises."""
+    place = environment.get("NOTIFY_SOCKET", "")
+    if not place:
+        return False
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as ear:
+            ear.connect("\0" + place[1:] if place.startswith("@") else place)
+            ear.sendall(state.encode())
+    except OSError:
+        return False
+    return True
+
+
+def watchdog_s(environment: Mapping[str, str]) -> float | None:
+    """How often systemd must be fed at least, in seconds; None when it does not watch."""
+    given = environment.get("WATCHDOG_USEC", "")
+    return int(given) / 1_000_000 if given.isascii() and given.isdecimal() and int(given) > 0 else None

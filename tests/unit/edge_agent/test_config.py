@@ -1,0 +1,160 @@
+"""The agent's settings file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from device_profiles.load import load_profiles
+from edge_agent.config import PASSWORD_VARIABLE, ConfigError, read_settings
+from edge_agent.rules import check_buses, host_port, problems
+from wire.messages import BusConfig, DetectorConfig, Transport
+
+PROFILES = load_profiles()
+REFERENCE = "smokewatch-reference"
+MINIMAL = 'area = "danshuichi"\ngateway = "gw-1"\nstate_dir = "state"\n[mqtt]\nhost = "127.0.0.1"\n'
+
+
+def _write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "edge.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def _refused(tmp_path: Path, text: str) -> str:
+    path = _write(tmp_path, text)
+    with pytest.raises(ConfigError) as refusal:
+        settings = read_settings(path, {})
+        check_buses(path, settings.buses, PROFILES)
+    assert str(path) in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_the_smallest_file_has_sound_defaults(tmp_path: Path) -> None:
+    """Port by TLS, state beside the file, the kernel's word for the clock."""
+    settings = read_settings(_write(tmp_path, MINIMAL), {})
+    assert (settings.mqtt.port, settings.mqtt.tls, settings.clock) == (1883, False, "kernel")
+    assert settings.outbox_path == tmp_path / "state" / "outbox.db"
+    tls = read_settings(_write(tmp_path, MINIMAL + "tls = true\n"), {})
+    assert tls.mqtt.port == 8883
+
+
+def test_the_example_file_is_right() -> None:
+    """What the documentation shows passes every rule."""
+    path = Path(__file__).parents[3] / "docs" / "examples" / "edge.toml"
+    settings = read_settings(path, {})
+    check_buses(path, settings.buses, PROFILES)
+    assert [bus.bus for bus in settings.buses] == ["bus-1", "panel"]
+
+
+def test_a_password_comes_from_its_file_or_the_environment_and_is_never_shown(tmp_path: Path) -> None:
+    """The file wins; the repr hides it."""
+    (tmp_path / "secret").write_text("from-file\n")
+    from_environment = MINIMAL + 'username = "u"\n'
+    shown = read_settings(_write(tmp_path, from_environment), {PASSWORD_VARIABLE: "from-env"})
+    assert shown.mqtt.password == "from-env"
+    settings = read_settings(
+        _write(tmp_path, from_environment + 'password_file = "secret"\n'), {PASSWORD_VARIABLE: "from-env"}
+    )
+    assert settings.mqtt.password == "from-file"
+    assert "from-file" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("area = ", ["not valid TOML"]),
+        (MINIMAL.replace("area", "aera"), ["aera: unknown key", "did you mean 'area'"]),
+        (MINIMAL.replace("host", "hots"), ["mqtt.hots", "did you mean 'host'"]),
+        (MINIMAL.replace('gateway = "gw-1"\n', ""), ["gateway: is missing"]),
+        (MINIMAL.replace("gw-1", "GW 1"), ["gateway: 'GW 1' does not fit"]),
+        (MINIMAL + "port = 70000\n", ["mqtt.port: 70000"]),
+        (MINIMAL + 'password_file = "nowhere"\n', ["mqtt.password_file", "nowhere"]),
+        (MINIMAL + 'tls = true\nca_file = "nowhere.pem"\n', ["mqtt.ca_file", "nowhere.pem"]),
+        (
+            MINIMAL + '[[bus]]\nbus = "b"\ntransport = "serial"\naddress = "/dev/x"\nbuad = 1\n',
+            ["bus[0].buad"],
+        ),
+        (MINIMAL + '[[bus]]\nbus = "b"\ntransport = "canbus"\naddress = "/dev/x"\n', ["bus[0].transport"]),
+        (MINIMAL + "mqtt = 3\n", ["mqtt.mqtt"]),
+        ("bus = 7\n" + MINIMAL, ["bus: 7"]),
+        ("bus = [7]\n" + MINIMAL, ["bus[0]: 7"]),
+    ],
+)
+def test_a_wrong_file_names_key_and_mend(tmp_path: Path, text: str, words: list[str]) -> None:
+    """Each mistake is said with the key it concerns."""
+    message = _refused(tmp_path, text)
+    assert all(word in message for word in words), message
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    """No file, and a file that is not text."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_settings(tmp_path / "none.toml", {})
+    (tmp_path / "edge.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        read_settings(tmp_path / "edge.toml", {})
+
+
+def _bus(name: str, *detectors: DetectorConfig, address: str = "/dev/ttyUSB0") -> BusConfig:
+    return BusConfig(bus=name, transport=Transport.SERIAL, address=address, detectors=list(detectors))
+
+
+def _detector(name: str, unit: int, profile: str = REFERENCE, point: int | None = None) -> DetectorConfig:
+    return DetectorConfig(detector=name, unit=unit, profile=profile, point=point)
+
+
+@pytest.mark.parametrize(
+    ("buses", "words"),
+    [
+        ([_bus("a", _detector("d", 1), _detector("e", 1))], ["bus 'a'", "detector e", "same unit"]),
+        ([_bus("a", _detector("d", 1), _detector("d", 2))], ["d is listed twice"]),
+        ([_bus("a"), _bus("a", address="/dev/x")], ["bus 'a' is used twice"]),
+        ([_bus("a"), _bus("b")], ["address '/dev/ttyUSB0' is used twice on bus 'a' and bus 'b'"]),
+        (
+            [_bus("a", _detector("d", 1)), _bus("b", _detector("d", 1), address="/dev/x")],
+            ["detector 'd' is used twice on bus 'a' and bus 'b'"],
+        ),
+        ([_bus("a", _detector("d", 1, "smokewatch-referense"))], ["did you mean 'smokewatch-reference'"]),
+        ([_bus("a", _detector("d", 1, "zzz"))], ["'zzz' is unknown", "known are"]),
+        ([_bus("a", _detector("d", 1, point=3))], ["not a panel"]),
+        ([_bus("a", _detector("d", 1, "gst200-point"))], ["is a panel: say which point"]),
+        ([_bus("a", _detector("d", 1, "gst200-point", 9999))], ["outside 1 to 242"]),
+        ([_bus("a", address="COM3")], ["not a device path"]),
+        ([BusConfig(bus="a", transport=Transport.TCP, address="box")], ["not host:port"]),
+    ],
+)
+def test_buses_that_cannot_be_watched_are_refused_whole(buses: list[BusConfig], words: list[str]) -> None:
+    """The same rules for a file and for what the centre pushes."""
+    found = problems(buses, PROFILES)
+    assert found
+    assert all(word in "\n".join(found) for word in words), found
+
+
+def test_buses_that_are_right_have_no_problems() -> None:
+    """A panel's points beside the panel itself, and units shared by two buses."""
+    panel = _bus(
+        "panel",
+        _detector("p", 1, "gst200-panel"),
+        _detector("p1", 1, "gst200-point", 1),
+        _detector("p2", 1, "gst200-point", 2),
+        address="/dev/b",
+    )
+    assert problems([_bus("a", _detector("d", 1)), panel], PROFILES) == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "taken"),
+    [
+        ("10.0.0.7:502", ("10.0.0.7", 502)),
+        ("[fe80::1]:502", ("fe80::1", 502)),
+        ("box:0", None),
+        ("box:70000", None),
+        (":502", None),
+        ("box", None),
+    ],
+)
+def test_host_and_port(address: str, taken: tuple[str, int] | None) -> None:
+    """Both given and in range, or nothing."""
+    assert host_port(address) == taken
