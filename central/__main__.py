@@ -1,0 +1,179 @@
+"""`smokewatch-central`: argv in, exit code out. Law of this file: it parses and says; others do.
+
+Exit codes: 0 done, 1 it did not work, 2 the command line or the configuration is wrong, 3 migrations are
+pending.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from central.config import ConfigError, Settings, read_settings
+from central.registry.cli import CONFIG_VARIABLE, DEFAULT_CONFIG, add_commands
+
+_EXAMPLES = f"""\
+examples:
+  smokewatch-central check-config /etc/smokewatch/central.toml
+  smokewatch-central migrate                      bring the database up to date
+  smokewatch-central serve --config central.toml  all roles in one process
+  smokewatch-central ingest                       one role in a process of its own
+  smokewatch-central import places/               read the registry's CSV files
+  smokewatch-central admin --help                 gateways, detectors, people, tokens
+
+The configuration is FILE, --config FILE, ${CONFIG_VARIABLE}, or {DEFAULT_CONFIG}, in this order.
+"""
+_ROLE_HELP = {
+    "serve": "run all roles in one process",
+    "api": "run the API and the pages",
+    "ingest": "run the ear: what gateways say, stored and judged",
+    "worker": "run the worker: messages to people",
+    "jobs": "run the ticks: what is due, what is silent",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        if args.command in _ROLE_HELP:
+            return _run(args)
+        if args.command == "migrate":
+            return _migrate(args)
+        if args.command == "check-config":
+            return _check_config(args)
+        code = args.run(args)
+        return 0 if code is None else int(code)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="smokewatch-central",
+        description="The centre of Smokewatch: hears gateways, opens alarms, tells people.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in _ROLE_HELP.items():
+        role = commands.add_parser(name, help=text, description=text)
+        add_config_argument(role)
+        role.add_argument("--migrate", action="store_true", help="apply pending migrations first")
+    migrating = commands.add_parser(
+        "migrate", help="bring the database up to date", description="Apply pending migrations."
+    )
+    add_config_argument(migrating)
+    migrating.add_argument("--check", action="store_true", help="only say what is pending (exit code 3)")
+    checking = commands.add_parser(
+        "check-config", help="say what is wrong with the configuration", description="Check the file."
+    )
+    add_config_argument(checking)
+    add_commands(commands)
+    return parser
+
+
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """`FILE` or `--config FILE`."""
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the configuration (TOML)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the same, by name")
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    path = args.file or args.config or Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
+    return read_settings(path, os.environ)
+
+
+def _run(args: argparse.Namespace) -> int:
+    settings = _settings(args)
+    # Late: a mistake in the file is told before the half second that these take to load.
+    from central import app
+
+    _log_to_stderr()
+    roles = app.ROLES if args.command == "serve" else frozenset({args.command})
+
+    async def go() -> None:
+        stop = asyncio.Event()
+        app.stop_on_signals(stop)
+        await app.run(settings, roles, os.environ, stop=stop, migrate_first=args.migrate)
+
+    try:
+        asyncio.run(go())
+    except app.StartError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _migrate(args: argparse.Namespace) -> int:
+    settings = _settings(args)
+    from central.store.errors import StoreError
+    from central.store.migrate import migrate, pending
+
+    try:
+        if args.check:
+            missing = pending(settings.dsn)
+            for name in missing:
+                print(f"pending: {name}")
+            print(f"{len(missing)} pending" if missing else "the database is up to date")
+            return 3 if missing else 0
+        applied = migrate(settings.dsn)
+    except StoreError as error:
+        print(f"{settings.path}: database: {error}", file=sys.stderr)
+        return 1
+    for name in applied:
+        print(f"applied: {name}")
+    print(f"{len(applied)} applied" if applied else "nothing to apply: the database is up to date")
+    return 0
+
+
+def _check_config(args: argparse.Namespace) -> int:
+    settings = _settings(args)
+    from central.notifier.channels import build_channels
+
+    channels = build_channels(settings, os.environ, lambda: datetime.fromtimestamp(0, UTC))
+    print(f"{settings.path}: good")
+    print(
+        f"  broker    {settings.broker.host}:{settings.broker.port}{' (TLS)' if settings.broker.tls else ''}"
+    )
+    print(f"  http      {settings.http.host}:{settings.http.port}, people open {settings.http.public_url}")
+    print(f"  channels  {', '.join(sorted(channels))}")
+    return 0
+
+
+def _log_to_stderr() -> None:
+    """Lines of key=value for people on a terminal, JSON for machines; libraries only from warnings on."""
+    tail: list[structlog.typing.Processor] = [structlog.processors.JSONRenderer(ensure_ascii=False)]
+    if sys.stderr.isatty():
+        tail = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    else:  # without local variables: they hold secrets and people's names
+        plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        tail.insert(0, structlog.processors.ExceptionRenderer(plain))
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *tail,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    form = "%(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=form)
+    # It tells of every try; that the database is away is said once by the roles themselves.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""The words of the engine: conditions, severities, states, reasons, acts, and the alarm itself.
+
+Law of this file: data only, no imports of ours. `Condition` has the words of `wire.messages.Condition`;
+a test compares them. States and their order follow ISA-18.2 / IEC 62682.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Condition(StrEnum):
+    """What may be wrong with a home, a part of the line, or us."""
+
+    SMOKE = "smoke"
+    HEAT = "heat"
+    PRE_ALARM = "pre_alarm"
+    TEST = "test"
+    FAULT = "fault"
+    CONTAMINATED = "contaminated"
+    LOW_BATTERY = "low_battery"
+    MAINS_LOST = "mains_lost"
+    REMOVED = "removed"
+    MUTED = "muted"
+    ISOLATED = "isolated"
+    NO_RESPONSE = "no_response"
+    BUS_DOWN = "bus_down"
+    BUS_STUCK = "bus_stuck"
+    GATEWAY_SILENT = "gateway_silent"
+    EVENTS_STUCK = "events_stuck"
+    UNSTABLE = "unstable"
+    DATA_GAP = "data_gap"
+    STORAGE = "storage"
+    CLOCK_WRONG = "clock_wrong"
+    CLONE_SUSPECTED = "clone_suspected"
+    TREND = "trend"
+    SYSTEM = "system"
+
+
+class Severity(StrEnum):
+    """How much it matters; each has its policy."""
+
+    LIFE = "life"
+    """Somebody may be dying: climbs until a person takes it, ends only with a person's disposition."""
+    UNWATCHED = "unwatched"
+    """Homes may be without a watch."""
+    CARE = "care"
+    """A device wants attention."""
+    NOTE = "note"
+    """Recorded and shown; nobody is called."""
+
+
+class AlarmState(StrEnum):
+    """Where an alarm stands."""
+
+    ACTIVE_UNACKNOWLEDGED = "active_unacknowledged"
+    ACTIVE_ACKNOWLEDGED = "active_acknowledged"
+    ACTIVE_UNKNOWN = "active_unknown"
+    """The source cannot answer any more. Whether somebody has taken it is said by `acknowledged_at`."""
+    CLEARED_UNACKNOWLEDGED = "cleared_unacknowledged"
+    CLEARED_ACKNOWLEDGED = "cleared_acknowledged"
+    CLOSED = "closed"
+
+
+class Disposition(StrEnum):
+    """What it was. All but the last are a person's words."""
+
+    REAL_FIRE = "real_fire"
+    FALSE_ALARM = "false_alarm"
+    TEST = "test"
+    MAINTENANCE = "maintenance"
+    DEVICE_FAULT = "device_fault"
+    RETURNED_TO_NORMAL = "returned_to_normal"
+    """Only by the system, and never of a life alarm."""
+
+
+class Cause(StrEnum):
+    """What set off a false alarm."""
+
+    COOKING = "cooking"
+    STEAM = "steam"
+    DUST = "dust"
+    INSECTS = "insects"
+    CONSTRUCTION = "construction"
+    SMOKING = "smoking"
+    OTHER = "other"
+
+
+class Reason(StrEnum):
+    """Why a decision was taken; stored with it and shown."""
+
+    FIRST_ASSERT = "first_assert"
+    LATE_ASSERT = "late_assert"
+    """Told only now, after something newer of the same source."""
+    RETURNED_AFTER_CLEAR = "returned_after_clear"
+    RETURNED_AFTER_UNKNOWN = "returned_after_unknown"
+    STILL_ACTIVE = "still_active"
+    """Still there long after somebody took it."""
+    ALREADY_ACTIVE = "already_active"
+    OLDER_THAN_KNOWN = "older_than_known"
+    COVERED = "covered"
+    """An alarm that was already dealt with covers it."""
+    RESENT = "resent"
+    """The same observation came before under another stream."""
+    OTHER_SOURCE = "other_source"
+    SOURCE_CLEARED = "source_cleared"
+    SOURCE_SILENT = "source_silent"
+    NOTHING_OPEN = "nothing_open"
+    ALREADY_CLEARED = "already_cleared"
+    ALREADY_UNKNOWN = "already_unknown"
+    BY_PERSON = "by_person"
+    ALREADY_YOURS = "already_yours"
+    DISPOSED = "disposed"
+    """The disposition was given while it was active; it ends when the source clears."""
+    STEP_DUE = "step_due"
+    NO_RECIPIENT = "no_recipient"
+    NOBODY_REACHABLE = "nobody_reachable"
+    NO_DISPOSITION = "no_disposition"
+    NO_LONGER_DUE = "no_longer_due"
+    NO_HEARTBEAT = "no_heartbeat"
+    HEARD_AGAIN = "heard_again"
+    BY_STATUS = "by_status"
+    NOBODY_LISTENS = "nobody_listens"
+    EVENT_FAILED = "event_failed"
+    GAP = "gap"
+    CONFLICT = "conflict"
+
+
+class ActKind(StrEnum):
+    """What a person may do to an alarm."""
+
+    ACKNOWLEDGE = "acknowledge"
+    ON_WAY = "on_way"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act of one person. CLOSE wants a disposition; a false alarm should say its cause."""
+
+    kind: ActKind
+    disposition: Disposition | None = None
+    cause: Cause | None = None
+    remark: str = ""
+
+
+class NotAllowed(Exception):  # noqa: N818 - it is an answer to a person, not a fault
+    """The act or observation is not allowed in this state; nothing was changed."""
+
+    def __init__(self, zh: str, en: str, *, by: str | None = None) -> None:
+        """`by` is who has the alarm, where that is the reason (worker id or token name)."""
+        super().__init__(en)
+        self.zh = zh
+        self.en = en
+        self.by = by
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A condition that wants a person. `acknowledged_*`, `on_way_at`, `disposition`: of the present round."""
+
+    id: int
+    condition: Condition
+    severity: Severity
+    area: str
+    part: str
+    """Detector id, `bus:<bus>`, or '' for the gateway itself or the centre."""
+    state: AlarmState
+    opened_at: datetime
+    event_at: datetime
+    grid: str | None = None
+    building: str | None = None
+    household: str | None = None
+    placement: int | None = None
+    gateway: str | None = None
+    address_known: bool = True
+    round: int = 1
+    late: bool = False
+    """Told more than 60 s after it happened."""
+    event: int | None = None
+    cleared_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    on_way_at: datetime | None = None
+    closed_at: datetime | None = None
+    closed_by: str | None = None
+    disposition: Disposition | None = None
+    cause: Cause | None = None
+    remark: str = ""
+    linked_to: int | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def life(self) -> bool:
+        """Whether only a person may end it."""
+        return self.severity is Severity.LIFE
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether a person has taken the present round."""
+        return self.acknowledged_at is not None

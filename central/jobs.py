@@ -1,0 +1,160 @@
+"""Ticks: what is due, what has fallen silent, what is too old.
+
+Law of this file: the rows hold the truth; a tick
+only looks. A tick that is missed or raises costs nothing but its own delay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from central import metrics, pipeline
+from central.config import JobsSettings
+from central.store import deliveries, retention
+from central.store.errors import StoreError
+from central.store.links import forget_links
+from central.store.pool import Store, Tx
+
+DUE_S = 1.0
+SWEEP_S = 2.0
+FIGURES_S = 5.0
+KEEPING_S = 3600.0
+_LINKS_KEPT = timedelta(days=90)
+_GRACE_S = 2.0
+_log = structlog.get_logger()
+
+
+class Jobs:
+    """Drives the ticks, for ever. `wall` is the same clock that the scheduler reads."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: JobsSettings,
+        wall: Callable[[], datetime],
+        beat: Callable[[str], None] = lambda _tick: None,
+    ) -> None:
+        """`beat` is called with the tick's name whenever it has ended, well or not."""
+        self._store = store
+        self._settings = settings
+        self._wall = wall
+        self._beat = beat
+        self._failing: dict[str, str] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        )
+
+    @property
+    def ticks(self) -> dict[str, float]:
+        """The name of each tick and its interval in seconds."""
+        return {"due": DUE_S, "sweep": SWEEP_S, "figures": FIGURES_S, "keeping": KEEPING_S}
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        work = {"due": self._due, "sweep": self._sweep, "figures": self._figures, "keeping": self._keeping}
+        for name, every_s in self.ticks.items():
+            self._scheduler.add_job(
+                self._tick,
+                "interval",
+                args=(name, work[name]),
+                seconds=every_s,
+                id=name,
+                next_run_time=self._wall(),
+                replace_existing=True,
+            )
+        self._scheduler.start()
+        try:
+            while True:
+                await asyncio.sleep(1)
+                self.mend_after_clock_step()
+        finally:
+            self._scheduler.pause()
+            if self._running:  # a tick that is under way gets its time; the scheduler would cut it
+                await asyncio.wait(self._running, timeout=_GRACE_S)
+            self._scheduler.shutdown(wait=False)
+
+    def mend_after_clock_step(self) -> None:
+        """The scheduler plans by the wall clock: when that was set back, its next ticks lie far ahead."""
+        now = self._wall()
+        for job in self._scheduler.get_jobs():
+            limit = timedelta(seconds=self.ticks[job.id] + 2)
+            if job.next_run_time is not None and job.next_run_time - now > limit:
+                _log.warning("the clock was set back; ticking on", tick=job.id)
+                self._scheduler.modify_job(job.id, next_run_time=now)
+
+    def next_run(self, tick: str) -> datetime | None:
+        """When a tick comes next."""
+        job = self._scheduler.get_job(tick)
+        return None if job is None else job.next_run_time
+
+    async def _tick(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "the scheduler runs each tick as a task"
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            await work()
+        except StoreError as error:
+            self._say(name, type(error).__name__, str(error))
+        except Exception as error:  # noqa: BLE001 -- whatever it was, the next tick goes on
+            if self._failing.get(name) != type(error).__name__:
+                _log.exception("a tick failed; the next one goes on", tick=name)
+            self._failing[name] = type(error).__name__
+            metrics.LOOP_FAILURES.labels(f"jobs {name}").inc()
+        else:
+            if self._failing.pop(name, None):
+                _log.info("a tick works again", tick=name)
+        self._beat(f"jobs {name}")
+
+    def _say(self, name: str, kind: str, text: str) -> None:
+        """Log the change, not the tick."""
+        if self._failing.get(name) != kind:
+            _log.warning("a tick could not reach its rows; the next one goes on", tick=name, error=text)
+        self._failing[name] = kind
+
+    async def _due(self) -> None:
+        async with self._store.transaction() as tx:
+            await pipeline.run_due(tx)
+
+    async def _sweep(self) -> None:
+        async with self._store.transaction() as tx:
+            await pipeline.sweep(tx)
+
+    async def _figures(self) -> None:
+        async with self._store.transaction() as tx:
+            waiting = await deliveries.backlog(tx)
+            by_severity = await deliveries.open_by_severity(tx)
+        if waiting.overdue:
+            _log.error("messages are overdue", overdue=waiting.overdue, oldest_s=round(waiting.oldest_s))
+        metrics.DELIVERIES_WAITING.set(waiting.waiting)
+        metrics.DELIVERIES_OVERDUE.set(waiting.overdue)
+        metrics.OLDEST_DELIVERY_S.set(waiting.oldest_s)
+        for severity, count in by_severity.items():
+            metrics.OPEN_ALARMS.labels(severity).set(count)
+
+    async def _keeping(self) -> None:
+        """Forget what is too old, a piece at a time so that nothing waits for it."""
+        readings = timedelta(days=self._settings.readings_days)
+        quarantine = timedelta(days=self._settings.quarantine_days)
+        pieces: dict[str, Callable[[Tx], Awaitable[int]]] = {
+            "readings": partial(retention.forget_readings, keep=readings),
+            "quarantine": partial(retention.forget_quarantine, keep=quarantine),
+            "link": partial(forget_links, keep=_LINKS_KEPT),
+        }
+        for name, forget in pieces.items():
+            total = 0
+            while True:
+                async with self._store.transaction() as tx:
+                    gone = await forget(tx)
+                total += gone
+                if gone < retention.PIECE:
+                    break
+            if total:
+                _log.info("old rows are gone", table=name, rows=total)

@@ -1,0 +1,187 @@
+"""The generic webhook channel: one signed POST for each message. docs/reference/webhook.md is its contract.
+
+Law of this file: only an answer that says so is a success: a 2xx whose body says `ok: false`, or an error
+code that is not 0, has failed. Neither the address of the receiver nor the secret appears in what is said
+about a failure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import httpx
+from msgspec import Meta, Struct
+
+from central.config import convert, fail, foreign_keys, secret
+from central.notifier.channel import Message, Outcome, Rejected, Sent, TryLater
+
+SECRET_VARIABLE = "SMOKEWATCH_WEBHOOK_SECRET"  # noqa: S105 -- the variable's name, not a secret
+_MAX_ANSWER = 16 * 1024
+_TOO_MANY = 429
+_BUSY = frozenset({408, 423, 425, 502, 503, 504})
+_CODES = ("errcode", "err_code", "code")
+"""Where receivers of the WeCom, DingTalk and Feishu kind say that a 200 was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """Where to post, signed with what."""
+
+    url: str = field(repr=False)
+    secret: bytes = field(repr=False)
+    timeout_s: float = 5.0
+
+
+class _Table(Struct, frozen=True):
+    url: str
+    secret: str | None = None
+    secret_file: str | None = None
+    timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
+
+
+def read(path: Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> WebhookConfig:
+    """The settings of `[channels.webhook]`. Raises ConfigError."""
+    place = "channels.webhook."
+    found = foreign_keys(place, table, _Table.__struct_fields__)
+    if found:
+        fail(path, found[0])
+    given = convert(path, place, table, _Table)
+    parts = urlsplit(given.url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        fail(path, f"{place}url is no web address: give one that starts with https:// or http://")
+    shared = secret(path, f"{place}secret", given.secret, given.secret_file, environment.get(SECRET_VARIABLE))
+    if not shared:
+        fail(path, f"{place}secret is missing: add secret_file, or set {SECRET_VARIABLE}")
+    return WebhookConfig(given.url, shared.encode(), given.timeout_s)
+
+
+def signature(secret_: bytes, timestamp: str, key: str, body: bytes) -> str:
+    """What the header `X-Smokewatch-Signature` holds: HMAC-SHA256 over `timestamp.key.body`."""
+    signed = b".".join((timestamp.encode(), key.encode(), body))
+    return "sha256=" + hmac.new(secret_, signed, hashlib.sha256).hexdigest()
+
+
+class Webhook:
+    """Posts to one receiver over kept connections. `clock` gives the time for the signature."""
+
+    def __init__(self, config: WebhookConfig, clock: Callable[[], datetime]) -> None:
+        self._config = config
+        self._clock = clock
+        self._client = httpx.AsyncClient(
+            timeout=config.timeout_s,
+            follow_redirects=False,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30),
+        )
+
+    @property
+    def timeout_s(self) -> float:
+        """The whole exchange takes no longer than this, and a moment."""
+        return self._config.timeout_s
+
+    async def send(self, message: Message, address: str) -> Outcome:
+        """Post it and judge the answer."""
+        body = json.dumps(
+            {
+                "id": message.key,
+                "to": address,
+                "title": message.title,
+                "text": message.text,
+                "link": message.link,
+                "language": message.language,
+                "alarm": message.alarm,
+                "purpose": message.purpose,
+                "urgent": message.urgent,
+            },
+            ensure_ascii=False,
+        ).encode("utf-8", "replace")
+        stamp = str(int(self._clock().timestamp()))
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "Idempotency-Key": message.key,
+            "X-Smokewatch-Timestamp": stamp,
+            "X-Smokewatch-Signature": signature(self._config.secret, stamp, message.key, body),
+        }
+        try:
+            async with self._client.stream("POST", self._config.url, content=body, headers=headers) as answer:
+                return self._judge(answer, await _read(answer))
+        except httpx.TimeoutException as error:
+            return TryLater(None, f"no answer within {self._config.timeout_s:g} s ({type(error).__name__})")
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            return TryLater(None, f"the receiver cannot be reached ({type(error).__name__})")
+        except Exception as error:  # noqa: BLE001 -- the contract: whatever happens becomes an outcome
+            return TryLater(None, f"sending failed ({type(error).__name__})")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def _judge(self, answer: httpx.Response, body: bytes | None) -> Outcome:
+        status = answer.status_code
+        if status == _TOO_MANY or status in _BUSY:
+            after = _retry_after(answer.headers.get("retry-after"), self._clock())
+            if status == _TOO_MANY:
+                after = after or timedelta(seconds=5)
+            return TryLater(after, f"the receiver answered {status}")
+        if status >= 500:
+            return TryLater(None, f"the receiver answered {status}")
+        if not answer.is_success:
+            return Rejected(f"the receiver answered {status}")
+        if body is None:
+            return TryLater(None, f"the receiver answered {status} with more than {_MAX_ANSWER} bytes")
+        return _success(status, body)
+
+
+def _success(status: int, body: bytes) -> Outcome:
+    if not body.strip():
+        return Sent()
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        return TryLater(None, f"the receiver answered {status} with something that is not a JSON object")
+    code = next((said[name] for name in _CODES if name in said), 0)
+    if code not in (0, "0", None):
+        why = str(said.get("errmsg") or said.get("msg") or said.get("error") or "")[:100]
+        return Rejected(f"the receiver answered {status} with error code {str(code)[:20]} {why}".rstrip())
+    if said.get("ok") is False or said.get("success") is False:
+        why = str(said.get("error") or "")[:100]
+        text = f"the receiver answered {status}, but says it failed {why}".rstrip()
+        return TryLater(None, text) if said.get("retry") is True else Rejected(text)
+    if said.get("ok") is True or any(name in said for name in _CODES):
+        found = said.get("id")
+        return Sent(str(found)[:200] if isinstance(found, str | int) else None)
+    return TryLater(None, f"the receiver answered {status} without `ok`")
+
+
+async def _read(answer: httpx.Response) -> bytes | None:
+    """The body; None when it is too long to be an answer."""
+    parts = bytearray()
+    async for part in answer.aiter_bytes():
+        parts += part
+        if len(parts) > _MAX_ANSWER:
+            return None
+    return bytes(parts)
+
+
+def _retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """RFC 9110, 10.2.3: seconds, or a date."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return timedelta(seconds=min(int(value), 86400))
+    try:
+        at = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    return max((at if at.tzinfo else at.replace(tzinfo=UTC)) - now, timedelta(0))

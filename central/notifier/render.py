@@ -1,0 +1,218 @@
+"""From what is known of an alarm to what a person reads. Law of this file: pure; words are in `words`.
+
+A message is complete without its link: which home, who lives there and what to bring, when, and whether it
+still holds. Times are China's (UTC+8, no summer time).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from central.engine.model import AlarmState, Condition
+from central.notifier import words as w
+from central.notifier.channel import Message
+from central.notifier.facts import Facts, ResidentFacts
+from central.notifier.plan import Planned
+
+CHINA = timezone(timedelta(hours=8))
+_HOMES_SHOWN = 10
+_LIFE = frozenset({Condition.SMOKE, Condition.HEAT})
+
+
+@dataclass(frozen=True, slots=True)
+class To:
+    """For whom a message is written."""
+
+    language: str
+    link: str
+
+
+def render(planned: Planned, facts: Facts, to: To) -> Message:
+    """The message for one person in their language."""
+    lines = [line for line in _lines(planned, facts, to) if line]
+    return _message(
+        planned, to, f"{_mark(planned, facts, to.language)}{_short_place(facts, to.language)}", lines
+    )
+
+
+def bare(planned: Planned, to: To) -> Message:
+    """What is sent when nothing is known of the alarm but that it is there: better than silence."""
+    title = w.Words(f"【报警】编号 {planned.alarm}", f"[ALARM] number {planned.alarm}").of(to.language)
+    return _message(planned, to, title, [_link_line(planned, to)] if to.link else [title])
+
+
+def _message(planned: Planned, to: To, title: str, lines: list[str]) -> Message:
+    return Message(
+        key=planned.key,
+        alarm=planned.alarm,
+        purpose=planned.purpose,
+        urgent=planned.urgent,
+        language=to.language,
+        title=title,
+        text="\n".join(lines),
+        link=to.link,
+    )
+
+
+def _mark(planned: Planned, facts: Facts, language: str) -> str:
+    name = w.CONDITION[facts.condition].of(language)
+    if language == "en" and facts.condition in _LIFE:
+        name = name.upper()
+    if facts.late and planned.purpose == "alarm":
+        name = _told_late(name, facts, language)
+    about = {
+        "disposition": w.DISPOSITION_TITLE,
+        "cleared": w.CLEARED_TITLE,
+        "closed": w.CLOSED_TITLE,
+    }.get(planned.purpose)
+    if about is not None:
+        name = f"{about.of(language)}·{name}" if language != "en" else f"{about.of(language)}: {name}"
+    return f"[{name}] " if language == "en" else f"【{name}】"
+
+
+def _told_late(name: str, facts: Facts, language: str) -> str:
+    """The first words of what comes from a backlog: it was then, and is over where it is."""
+    parts = [
+        name,
+        w.LATE_MARK.of(language).format(t=facts.event_at.astimezone(CHINA).strftime("%m-%d %H:%M")),
+    ]
+    if facts.cleared_at is not None:
+        parts.append(w.CLEARED_MARK.of(language))
+    return (", " if language == "en" else "·").join(parts)
+
+
+def _lines(planned: Planned, facts: Facts, to: To) -> list[str]:
+    language = to.language
+    lines = [w.PLACE.of(language) + _place(facts, language)]
+    if not facts.address_known or not facts.room:
+        lines.append(w.DEVICE.of(language) + _device(facts))
+    lines += [_resident(resident, language) for resident in facts.residents]
+    lines += [_homes(facts, language), str(facts.detail.get("text") or "")]
+    lines.append(w.TIME.of(language) + _moment(facts.event_at))
+    match planned.purpose:
+        case "closed":
+            if facts.disposition is not None:
+                lines.append(w.RESULT.of(language) + w.DISPOSITION[facts.disposition].of(language))
+        case "disposition":
+            lines += [_state(facts, language), _taken(facts, language), w.NO_DISPOSITION.of(language)]
+        case _:
+            lines.append(_state(facts, language))
+            if facts.late:
+                ago = _span(facts.opened_at - facts.event_at, language)
+                lines.append(w.LATE.of(language).format(n=ago))
+            if planned.round > 1:
+                lines.append(w.AGAIN.of(language).format(n=planned.round))
+            if planned.purpose == "alarm" and planned.step > 0 and facts.condition in _LIFE:
+                lines.append(w.NOBODY_YET.of(language).format(n=planned.step + 1))
+            lines.append(_taken(facts, language))
+    if to.link:
+        lines.append(_link_line(planned, to))
+    if facts.condition in _LIFE and planned.purpose == "alarm":
+        lines.append(w.CALL_119.of(language))
+    return lines
+
+
+def _link_line(planned: Planned, to: To) -> str:
+    leads = {"alarm": w.TAKE_IT, "disposition": w.REPORT_IT}.get(planned.purpose, w.SEE_IT)
+    return leads.of(to.language) + to.link
+
+
+def _place(facts: Facts, language: str) -> str:
+    if not facts.address_known and not facts.building_name:
+        return w.ADDRESS_UNKNOWN.of(language)
+    wide = [facts.area_name or facts.area, facts.community_name, facts.grid_name]
+    address = facts.address if facts.address != facts.building_name else None
+    parts = [*wide, address, facts.building_name, _home(facts, language), facts.spot]
+    return " ".join(part for part in parts if part)
+
+
+def _short_place(facts: Facts, language: str) -> str:
+    if not facts.address_known and not facts.building_name:
+        return w.ADDRESS_UNKNOWN.of(language)
+    names = " ".join(resident.name for resident in facts.residents if resident.name)
+    parts = [facts.building_name or "", _home(facts, language), names]
+    return " ".join(part for part in parts if part) or facts.gateway_name or facts.gateway or facts.part
+
+
+def _home(facts: Facts, language: str) -> str:
+    if not facts.room:
+        return ""
+    english = language == "en"
+    unit = facts.unit or ""
+    if unit and not english and unit.isdigit():
+        unit += "单元"
+    elif unit and english:
+        unit = f"unit {unit}"
+    floor = "" if facts.floor is None else f"floor {facts.floor}" if english else f"{facts.floor}层"
+    room = f"room {facts.room}" if english else facts.room if facts.room.endswith("室") else f"{facts.room}室"
+    return " ".join(part for part in (unit, floor, room) if part)
+
+
+def _device(facts: Facts) -> str:
+    return " / ".join(part for part in (facts.gateway_name, facts.gateway, facts.part) if part) or "-"
+
+
+def _resident(resident: ResidentFacts, language: str) -> str:
+    comma = ", " if language == "en" else "，"
+    about = [
+        resident.name,
+        w.AGE.of(language).format(n=resident.age) if resident.age is not None else "",
+        w.ALONE.of(language) if resident.lives_alone else "",
+        w.PHONE.of(language).format(n=resident.phone) if resident.phone else "",
+    ]
+    lines = [w.RESIDENT.of(language) + comma.join(part for part in about if part)]
+    if resident.needs:
+        lines.append(w.BRING.of(language) + resident.needs)
+    if resident.family_name or resident.family_phone:
+        family = [
+            resident.family_name,
+            w.PHONE.of(language).format(n=resident.family_phone) if resident.family_phone else "",
+        ]
+        lines.append(w.FAMILY.of(language) + comma.join(part for part in family if part))
+    return "\n".join(lines)
+
+
+def _homes(facts: Facts, language: str) -> str:
+    homes = facts.detail.get("homes")
+    known = [str(home) for home in homes] if isinstance(homes, list | tuple) else []
+    count = facts.detail.get("count", len(known))
+    if not count:
+        return ""
+    more = w.AND_MORE.of(language) if isinstance(count, int) and count > min(len(known), _HOMES_SHOWN) else ""
+    comma = ", " if language == "en" else "、"
+    named = comma.join(known[:_HOMES_SHOWN]) + more if known else ""
+    head = w.UNWATCHED.of(language).format(n=count)
+    return f"{head}{': ' if language == 'en' else '：'}{named}" if named else head
+
+
+def _state(facts: Facts, language: str) -> str:
+    match facts.state:
+        case AlarmState.CLEARED_UNACKNOWLEDGED | AlarmState.CLEARED_ACKNOWLEDGED | AlarmState.CLOSED:
+            said = w.CLEARED if facts.condition in _LIFE else w.CLEARED_SOFT
+            when = _clock(facts.cleared_at) if facts.cleared_at is not None else ""
+            text = said.of(language).format(t=when).strip()
+        case AlarmState.ACTIVE_UNKNOWN:
+            text = w.UNKNOWN.of(language)
+        case _:
+            text = w.STILL.of(language)
+    return w.STATE.of(language) + text
+
+
+def _taken(facts: Facts, language: str) -> str:
+    return w.TAKEN_BY.of(language).format(n=facts.acknowledged_name) if facts.acknowledged_name else ""
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _clock(at: datetime) -> str:
+    return at.astimezone(CHINA).strftime("%H:%M")
+
+
+def _span(span: timedelta, language: str) -> str:
+    minutes = max(1, round(span.total_seconds() / 60))
+    if minutes < 120:
+        return w.MINUTES.of(language).format(n=minutes)
+    return w.HOURS.of(language).format(n=round(minutes / 60))

@@ -1,0 +1,24 @@
+"""Observations, acts and time become alarms and deliveries: each call is one part of one transaction.
+
+Law of this room: state, log, due rows and deliveries of one cause commit together or not at all.
+"""
+
+from central.pipeline.events import take_events
+from central.pipeline.people import act
+from central.pipeline.readings import take_readings
+from central.pipeline.status import take_status
+from central.pipeline.unreadable import Envelope, envelope, take_unreadable_events, take_unreadable_readings
+from central.pipeline.watch import run_due, sweep
+
+__all__ = [
+    "Envelope",
+    "act",
+    "envelope",
+    "run_due",
+    "sweep",
+    "take_events",
+    "take_readings",
+    "take_status",
+    "take_unreadable_events",
+    "take_unreadable_readings",
+]

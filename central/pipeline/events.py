@@ -1,0 +1,236 @@
+"""A batch of events into rows, alarms and deliveries, in one transaction.
+
+Law of this file: every event that came is on record before it is judged; one that cannot be judged says so on
+its row, raises an alarm, and hinders no other. The answer goes out after the commit, by the caller.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import structlog
+
+from central.engine.decide import Seen
+from central.engine.model import Condition, Reason
+from central.pipeline.answer import answer
+from central.pipeline.judge import Told, judge
+from central.pipeline.meaning import take
+from central.pipeline.own import raise_failed_event, raise_own
+from central.store import events, lanes, quarantine
+from central.store.errors import StoreConflict, StoreDown, StoreError
+from central.store.events import EventRow
+from central.store.pool import Tx
+from central.store.savepoint import savepoint
+from wire import delivery
+from wire.clock import corrected_event_ms
+from wire.codec import event_digest
+from wire.messages import Ack, Ask, Event, EventBatch, EventKind, Lane
+from wire.topics import Channel, gateway_topic
+
+_log = structlog.get_logger()
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_MIN = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX = datetime(9999, 1, 1, tzinfo=UTC)
+_URGENT = (Condition.SMOKE.value, Condition.HEAT.value)
+
+
+async def take_events(
+    tx: Tx,
+    area: str,
+    gateway: str,
+    batch: EventBatch,
+    received_at: datetime,
+    counted: Counter[str] | None = None,
+) -> Ack:
+    """Store and judge what is new in a batch. Returns the answer, to be sent once this has been committed.
+
+    Counts events `stored`, `repeated`, `failed`, and put aside: `conflicts` and `refused` by the database.
+
+    Raises StoreDown and StoreConflict (do it again); StoreError when the batch cannot even be stored.
+    """
+    lane = Lane.EVENTS.value
+    cursor = await lanes.lock(tx, area, gateway, batch.stream, lane)
+    last = batch.first_seq + len(batch.events) - 1
+    stored = await events.digests(tx, gateway, batch.stream, first=batch.first_seq, last=last, cursor=cursor)
+    taken = delivery.take_events(cursor, stored, batch)
+    asks = set(taken.asks)
+    counted = Counter() if counted is None else counted
+    counted.update(stored=len(taken.new), repeated=len(batch.events) - len(taken.new))
+    if taken.new and await _record(tx, area, gateway, batch, taken.new, received_at, counted):
+        asks.add(Ask.SNAPSHOT)
+    if taken.gap is not None:
+        asks.add(Ask.SNAPSHOT)
+        await _gap(tx, area, gateway, batch.stream, taken.gap)
+    if taken.conflicts:
+        asks.add(Ask.NEW_STREAM)
+        counted["conflicts"] += len(taken.conflicts)
+        await _conflicts(tx, area, gateway, taken.conflicts, received_at)
+    if taken.cursor != cursor:
+        await lanes.move(tx, gateway, batch.stream, lane, taken.cursor)
+    return await answer(tx, batch.stream, Lane.EVENTS, taken.cursor, echo_ms=batch.clock.mono_ms, asks=asks)
+
+
+async def _record(
+    tx: Tx,
+    area: str,
+    gateway: str,
+    batch: EventBatch,
+    new: tuple[Event, ...],
+    received_at: datetime,
+    counted: Counter[str],
+) -> bool:
+    monos = [event.mono_ms for event in new]
+    before = await events.seen_elsewhere(tx, gateway, batch.stream, batch.boot, min(monos), max(monos))
+    rows = [_row(tx, area, gateway, batch, event, received_at) for event in new]
+    ids = await _insert(tx, rows, counted)
+    wanted = False
+    for event, row, event_id in zip(new, rows, ids, strict=True):
+        if event_id is None or event.kind in (EventKind.CANARY, EventKind.NOTE):
+            continue
+        same = (event.mono_ms, row.kind, row.condition, event.detector, event.bus)
+        if same in before and event.kind is not EventKind.SNAPSHOT:
+            continue  # told before, under a stream that was given up
+        told = Told(area, gateway, batch.stream, event.seq, event_id, row.event_at)
+        try:
+            async with savepoint(tx):
+                wanted = await take(tx, told, event) or wanted
+        except (StoreDown, StoreConflict):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other events must be judged
+            counted["failed"] += 1
+            await _failed(tx, told, event, error)
+    return wanted
+
+
+async def _insert(tx: Tx, rows: list[EventRow], counted: Counter[str]) -> list[int | None]:
+    """Ids of the rows. One that the database refuses goes to quarantine, and its id is None."""
+    try:
+        async with savepoint(tx):
+            return list(await events.insert(tx, rows))
+    except (StoreDown, StoreConflict):
+        raise
+    except StoreError:
+        ids: list[int | None] = []
+    for row in rows:
+        try:
+            async with savepoint(tx):
+                ids.extend(await events.insert(tx, [row]))
+        except (StoreDown, StoreConflict):
+            raise
+        except StoreError as error:
+            ids.append(None)
+            counted["refused"] += 1
+            topic = gateway_topic(row.area, row.gateway, Channel.EVENTS)
+            await quarantine.keep(
+                tx,
+                received_at=row.received_at,
+                topic=topic,
+                gateway=row.gateway,
+                reason=f"event {row.stream}/{row.seq} cannot be stored: {error}",
+                payload=row.body,
+            )
+            await _system(tx, row.area, row.gateway, None, f"{row.seq}: {error}")
+    return ids
+
+
+async def _failed(tx: Tx, told: Told, event: Event, error: Exception) -> None:
+    why = f"{type(error).__name__}: {error}"
+    _log.error("event failed", gateway=told.gateway, stream=told.stream, seq=told.seq, error=why)
+    await events.mark_failed(tx, told.event, why)
+    condition = event.condition.value if event.condition else ""
+    if event.kind is EventKind.ASSERT and condition in _URGENT:
+        # Rather an alarm without an address than none.
+        part = event.detector or (f"bus:{event.bus}" if event.bus else "")
+        try:
+            async with savepoint(tx):
+                detail = {"text": why[:500]}
+                await judge(tx, told, part, Condition(condition), Seen.PRESENT, detail=detail, placeless=True)
+        except (StoreDown, StoreConflict):
+            raise
+        except Exception as worse:  # noqa: BLE001 - the system alarm below is what is left
+            _log.critical("smoke could not be alarmed", gateway=told.gateway, error=str(worse))
+    await _system(tx, told.area, told.gateway, told.event, why)
+
+
+async def _system(tx: Tx, area: str, gateway: str, event: int | None, why: str) -> None:
+    try:
+        async with savepoint(tx):
+            text = f"事件无法处理 / an event cannot be processed: {why}"
+            await raise_failed_event(tx, area=area, gateway=gateway, text=text, event=event)
+    except (StoreDown, StoreConflict):
+        raise
+    except Exception as error:  # noqa: BLE001 - the row says it, the log says it; the loop must go on
+        _log.critical("system alarm could not be raised", gateway=gateway, error=str(error))
+
+
+async def _gap(tx: Tx, area: str, gateway: str, stream: str, gap: tuple[int, int]) -> None:
+    await lanes.note_gap(tx, gateway, stream, Lane.EVENTS.value, gap)
+    await raise_own(
+        tx,
+        condition=Condition.DATA_GAP,
+        gateway=gateway,
+        part="",
+        area=area,
+        reason=Reason.GAP,
+        detail={
+            "text": f"事件 {gap[0]}-{gap[1]} 永久丢失 / events {gap[0]}-{gap[1]} are lost for good",
+            "from_seq": gap[0],
+            "to_seq": gap[1],
+        },
+    )
+
+
+async def _conflicts(
+    tx: Tx, area: str, gateway: str, conflicts: tuple[Event, ...], received_at: datetime
+) -> None:
+    for event in conflicts:
+        await quarantine.keep(
+            tx,
+            received_at=received_at,
+            topic=gateway_topic(area, gateway, Channel.EVENTS),
+            gateway=gateway,
+            reason=f"event {event.seq} differs from the one stored under the same name",
+            payload=_ENCODER.encode(event),
+        )
+    await raise_own(
+        tx,
+        condition=Condition.CLONE_SUSPECTED,
+        gateway=gateway,
+        part="",
+        area=area,
+        reason=Reason.CONFLICT,
+        detail={"text": "同一编号内容不同，可能有克隆的网关 / same number, other content: a cloned gateway?"},
+    )
+
+
+def _row(tx: Tx, area: str, gateway: str, batch: EventBatch, event: Event, received_at: datetime) -> EventRow:
+    at_ms, quality = corrected_event_ms(batch, event, round(received_at.timestamp() * 1000))
+    return EventRow(
+        area=area,
+        gateway=gateway,
+        stream=batch.stream,
+        seq=event.seq,
+        digest=event_digest(event),
+        kind=event.kind.value,
+        condition=event.condition.value if event.condition else None,
+        detector=event.detector,
+        bus=event.bus,
+        value=event.value,
+        event_at=_moment(at_ms),
+        quality=quality.value,
+        raw_at=_moment(event.at_ms),
+        received_at=received_at,
+        recorded_at=tx.now,
+        boot=batch.boot,
+        mono_ms=event.mono_ms,
+        config_version=event.config_version,
+        body=_ENCODER.encode(event),
+    )
+
+
+def _moment(ms: int) -> datetime:
+    """A moment that the database can hold; beyond 1970 to 9999 it is one of these."""
+    span = max(0, min(ms, round((_MAX - _MIN).total_seconds() * 1000)))
+    return _MIN + timedelta(milliseconds=span)

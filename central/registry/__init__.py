@@ -1,0 +1,1 @@
+"""The registry: places, people, gateways, detectors; and what each gateway is told to watch."""

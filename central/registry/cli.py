@@ -1,0 +1,194 @@
+"""`smokewatch-central import` and `smokewatch-central admin ...`: parsing; the work is in `commands`."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from central.registry import commands
+from central.registry.check import ROLES
+
+DEFAULT_CONFIG = "/etc/smokewatch/central.toml"
+CONFIG_VARIABLE = "SMOKEWATCH_CENTRAL_CONFIG"
+TOKEN_ROLES = ("administrator", "dispatcher", "installer", "viewer")
+
+_IMPORT = """\
+examples:
+  smokewatch-central import docs/examples/registry --dry-run    say what would happen
+  smokewatch-central import places/                             all of it, or nothing
+The folder holds any of areas.csv communities.csv grids.csv buildings.csv households.csv residents.csv
+workers.csv gateways.csv buses.csv detectors.csv. The same files again change nothing.
+"""
+_ADMIN = """\
+examples:
+  smokewatch-central admin token create --role installer --name wu-phone --days 365
+  smokewatch-central admin gateway add gw-7 --area danshuichi --building xh-b1
+  smokewatch-central admin bus add gw-7 line-1 --address /dev/serial/by-id/usb-rs485
+  smokewatch-central admin detector place d-0007 --profile smokewatch-reference \\
+      --household xh-b1-301 --gateway gw-7 --bus line-1 --unit 3 --spot 卧室
+  smokewatch-central admin detector remove d-0007
+  smokewatch-central admin new-epoch                            after the database was restored
+"""
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_commands(subparsers: Subparsers) -> None:
+    """Add `import` and `admin`; each sets `run`: parsed arguments in, exit code out."""
+    importing = _parser(subparsers, "import", "read the registry's CSV files", epilog=_IMPORT)
+    importing.add_argument("folder", type=Path, metavar="FOLDER", help="where the CSV files lie")
+    importing.add_argument("--dry-run", action="store_true", help="do all but save")
+    _work(importing, commands.import_folder)
+    admin = _parser(subparsers, "admin", "gateways, detectors, people, tokens", epilog=_ADMIN)
+    things = admin.add_subparsers(required=True, metavar="THING")
+    _add_tokens(_group(things, "token", "who may use the API"))
+    _add_gateways(_group(things, "gateway", "gateways and what they are told"))
+    _add_buses(_group(things, "bus", "lines of a gateway"))
+    _add_detectors(_group(things, "detector", "detectors and where they hang"))
+    _add_workers(_group(things, "worker", "people on duty"))
+    _listing(
+        _group(things, "lane", "what is stored of each gateway's events"),
+        "streams of events with their counts, to be held against `smokewatch-edge outbox`",
+        commands.lane_list,
+    )
+    epoch = _parser(things, "new-epoch", "say that the database was restored or replaced; tell every gateway")
+    _work(epoch, commands.new_epoch)
+
+
+def _add_tokens(group: Subparsers) -> None:
+    create = _parser(group, "create", "make a token and print it, once")
+    create.add_argument("--role", required=True, choices=TOKEN_ROLES)
+    create.add_argument("--name", required=True, help="shown in the audit log")
+    create.add_argument("--worker", help="the worker it stands for")
+    create.add_argument("--days", type=_days, metavar="N", help="valid for N days (default: until revoked)")
+    _work(create, commands.token_create)
+    revoke = _parser(group, "revoke", "end a token")
+    revoke.add_argument("--name", required=True)
+    _work(revoke, commands.token_revoke)
+    _listing(group, "tokens, without their secrets", commands.token_list)
+
+
+def _add_gateways(group: Subparsers) -> None:
+    add = _parser(group, "add", "register or change a gateway")
+    add.add_argument("id")
+    add.add_argument("--area", required=True)
+    add.add_argument("--name", default="")
+    add.add_argument("--building")
+    _work(add, commands.gateway_add)
+    _listing(group, "gateways and when they were last heard", commands.gateway_list)
+    config = _parser(group, "config", "the configuration a gateway is wanted to run, as JSON")
+    config.add_argument("id")
+    _work(config, commands.gateway_config)
+
+
+def _add_buses(group: Subparsers) -> None:
+    add = _parser(group, "add", "register or change a line")
+    add.add_argument("gateway")
+    add.add_argument("id")
+    add.add_argument("--address", required=True, help="device path, or host:port")
+    add.add_argument("--transport", default="serial", choices=("serial", "tcp", "rtu_tcp"))
+    add.add_argument("--baud", type=int, default=9600)
+    add.add_argument("--parity", default="N", choices=("N", "E", "O"))
+    add.add_argument("--stop-bits", type=int, default=1, choices=(1, 2))
+    add.add_argument("--gap-ms", type=float)
+    _work(add, commands.bus_add)
+
+
+def _add_detectors(group: Subparsers) -> None:
+    for verb, words in (("place", "hang a detector somewhere"), ("move", "hang it somewhere else")):
+        place = _parser(group, verb, words)
+        place.add_argument("id")
+        if verb == "place":
+            place.add_argument("--profile", help="its model; needed when it is new")
+            place.add_argument("--serial-number", default="")
+        for name in ("household", "gateway", "bus"):
+            place.add_argument(f"--{name}", required=True)
+        place.add_argument("--unit", type=int, required=True, help="Modbus unit id")
+        place.add_argument("--point", type=int, help="which point of a panel")
+        place.add_argument("--spot", default="", help="kitchen, bedroom ...")
+        place.add_argument("--allow-writes", action="store_true", help="reset, mute and test may be written")
+        _work(place, commands.detector_place)
+    remove = _parser(group, "remove", "take a detector off the wall: nobody watches it any more")
+    remove.add_argument("id")
+    _work(remove, commands.detector_remove)
+    listing = _listing(group, "detectors and where they hang", commands.detector_list)
+    listing.add_argument("--gateway")
+
+
+def _add_workers(group: Subparsers) -> None:
+    add = _parser(group, "add", "register or change a worker")
+    add.add_argument("id")
+    add.add_argument("--area", required=True)
+    add.add_argument("--name", required=True)
+    add.add_argument("--role", required=True, choices=ROLES)
+    add.add_argument("--community")
+    add.add_argument("--language", default="zh", choices=("zh", "en"))
+    add.add_argument("--primary-grid", action="append", default=[], metavar="GRID")
+    add.add_argument("--backup-grid", action="append", default=[], metavar="GRID")
+    add.add_argument(
+        "--contact", action="append", default=[], metavar="CHANNEL:ADDRESS", help="in the order to be tried"
+    )
+    _work(add, commands.worker_add)
+    _listing(group, "workers, their grids and contacts", commands.worker_list)
+    for verb, words in (
+        ("on", "put a worker on duty"),
+        ("off", "take a worker off duty and end their links"),
+    ):
+        switch = _parser(group, verb, words)
+        switch.add_argument("id")
+        switch.set_defaults(active=verb == "on")
+        _work(switch, commands.worker_switch)
+
+
+def _listing(group: Subparsers, words: str, command: commands.Command) -> argparse.ArgumentParser:
+    parser = _parser(group, "list", words)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    _work(parser, command)
+    return parser
+
+
+def _group(things: Subparsers, name: str, words: str) -> Subparsers:
+    return _parser(things, name, words).add_subparsers(required=True, metavar="VERB")
+
+
+def _parser(
+    subparsers: Subparsers, name: str, words: str, *, epilog: str | None = None
+) -> argparse.ArgumentParser:
+    return subparsers.add_parser(
+        name,
+        help=words,
+        description=f"{words[0].upper()}{words[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _work(parser: argparse.ArgumentParser, command: commands.Command) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)),
+        help=f"the centre's configuration (default: ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG})",
+    )
+    parser.add_argument("--by", default=_user(), help="who does it, for the audit log (default: %(default)s)")
+    run: Callable[[argparse.Namespace], int] = lambda args: commands.run(command, args)  # noqa: E731
+    parser.set_defaults(run=run)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if not 1 <= days <= 3650:
+        raise argparse.ArgumentTypeError("1 to 3650 days")
+    return days

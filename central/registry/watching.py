@@ -1,0 +1,98 @@
+"""What a gateway is told to watch.
+
+Law of this file: equal content never makes a new version, and every change that a gateway must know of goes
+through `rebuild` in the transaction that makes it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from itertools import groupby
+from typing import Any
+
+import msgspec
+import structlog
+
+from central.registry.errors import Problem, RegistryError
+from central.store import audit
+from central.store import registry as rows
+from central.store.pool import Tx
+from wire import codec
+from wire.errors import LocalError
+from wire.messages import BusConfig, DetectorConfig, GatewayConfig
+from wire.topics import Channel
+
+_log = structlog.get_logger()
+
+
+async def rebuild(tx: Tx, gateway: str, by: str, *, again: bool = False) -> int | None:
+    """Want the gateway to run what the registry says; the new version, or None when nothing changed.
+
+    `again` makes a new version of the same content (a new epoch). Raises RegistryError when what hangs on the
+    gateway does not fit into one configuration.
+    """
+    if await rows.lock_gateway(tx, gateway) is None:
+        return None
+    buses = _buses(await rows.watched(tx, gateway))
+    latest = await rows.latest_config(tx, gateway)
+    version = 1 if latest is None else int(latest["version"]) + 1
+    try:
+        config = codec.seal_config(await rows.current_epoch(tx), version, buses)
+        body = codec.encode(config)
+    except LocalError as error:
+        raise RegistryError(
+            [
+                Problem(
+                    f"gateway {gateway}",
+                    f"cannot be told all it would have to watch: {error}",
+                    "该网关的配置超出限制",
+                    "Spread the detectors over more gateways or lines.",
+                )
+            ]
+        ) from error
+    if latest is not None and latest["hash"] == config.hash and not again:
+        return None
+    await rows.add_config(tx, gateway, version, config.hash, body, by)
+    _log.info("gateway configuration made", gateway=gateway, version=version, by=by)
+    return version
+
+
+async def new_epoch(tx: Tx, by: str) -> tuple[str, int]:
+    """Say that this database is another than before; returns the epoch and how many gateways are told."""
+    epoch = uuid.uuid4().hex
+    await rows.set_epoch(tx, epoch)
+    told = 0
+    for gateway in sorted(await rows.ids(tx, "gateway")):
+        told += await rebuild(tx, gateway, by, again=True) is not None
+    await audit.note(tx, who=by, action="new_epoch", subject=f"epoch:{epoch}", detail={"gateways": told})
+    return epoch, told
+
+
+def read_config(body: bytes) -> GatewayConfig:
+    """A stored configuration."""
+    config = codec.decode(Channel.CONFIG, bytes(body))
+    assert isinstance(config, GatewayConfig)
+    return config
+
+
+def _buses(watched: list[dict[str, Any]]) -> tuple[BusConfig, ...]:
+    found = []
+    for bus, lines in groupby(watched, key=lambda row: row["bus"]):
+        on_it = list(lines)
+        found.append(
+            msgspec.structs.replace(
+                msgspec.convert({**on_it[0]["settings"], "bus": bus}, BusConfig),
+                detectors=[
+                    DetectorConfig(
+                        detector=row["detector"],
+                        unit=row["unit"],
+                        profile=row["profile"],
+                        point=row["point"],
+                        allow_writes=row["allow_writes"],
+                    )
+                    for row in on_it
+                    if row["detector"] is not None
+                ],
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,210 @@
+"""Messages to people and every try to hand one over. Law of this file: a row for each, no rules.
+
+A claim ends at `claimed_until`; after that the claimer is taken for dead and the message is tried again
+with the same key. What was sent stays sent, whoever says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from central.notifier.plan import Contact, Planned, PurposeWord
+from central.notifier.retry import longest_wait
+from central.store.pool import Tx, notify, one
+from central.store.sql import queries
+
+OutcomeWord = Literal["temporary", "permanent", "rate_limited"]
+LONGEST_WAIT = {urgent: longest_wait(urgent=urgent) + timedelta(seconds=10) for urgent in (True, False)}
+_SQL = queries("deliveries")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the alarm of a message stands now."""
+
+    alarm_state: str
+    alarm_round: int
+    acknowledged: bool
+    disposed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One message that is ours to send until `until`, and its try number `number` (from 1)."""
+
+    id: int
+    planned: Planned
+    number: int
+    made_at: datetime
+    until: datetime
+    language: str
+    role: str
+    """Of the worker: who may see residents depends on it."""
+    worker_active: bool
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits to be sent."""
+
+    waiting: int
+    urgent: int
+    overdue: int
+    """Due for more than 30 s, and nobody is at it."""
+    oldest_s: float
+
+
+async def enqueue(tx: Tx, planned: Sequence[Planned]) -> int:
+    """Plan messages for now; a key that is there already is left alone. Returns how many are new."""
+    if not planned:
+        return 0
+    rows = [{**_columns(message), "at": tx.now} for message in planned]
+    async with tx.conn.cursor() as cursor:
+        await cursor.executemany(_SQL["enqueue"], rows)
+        new = cursor.rowcount
+    if new:
+        await notify(tx, "delivery")
+    return new
+
+
+async def claim(
+    tx: Tx,
+    channel: str | None,
+    *,
+    known: Sequence[str],
+    urgent: bool,
+    limit: int,
+    hold: timedelta,
+) -> list[Claimed]:
+    """Take up to `limit` due messages of a channel (None: of all not `known`) and note the tries.
+
+    Nobody else gets them for `hold`. Committing this before sending is what makes a dead worker visible.
+    """
+    until = tx.now + hold
+    values = {
+        "channel": channel,
+        "known": list(known),
+        "urgent": urgent,
+        "limit": limit,
+        "now": tx.now,
+        "until": until,
+        "longest_wait": LONGEST_WAIT[urgent],
+    }
+    rows = await (await tx.conn.execute(_SQL["claim"], values)).fetchall()
+    return [_claimed(row, until) for row in rows]
+
+
+async def standing(tx: Tx, claimed: Claimed) -> tuple[bool, Standing]:
+    """Lock the message; whether this try is still the last one, and how its alarm stands now."""
+    row = one(await (await tx.conn.execute(_SQL["lock"], {"delivery": claimed.id})).fetchone())
+    ours = row["state"] == "sending" and row["attempts"] == claimed.number
+    return ours, _standing(row)
+
+
+async def drop_attempt(tx: Tx, claimed: Claimed) -> None:
+    """Take back the note of a try in the transaction that made it: nothing will be sent."""
+    await tx.conn.execute(_SQL["drop_attempt"], {"delivery": claimed.id, "number": claimed.number})
+
+
+async def sent(tx: Tx, claimed: Claimed, provider_id: str | None) -> None:
+    """The provider has taken it: this ends the message, also when the claim had run out."""
+    await tx.conn.execute(
+        _SQL["sent"],
+        {"delivery": claimed.id, "number": claimed.number, "now": tx.now, "provider_id": provider_id},
+    )
+
+
+async def end_attempt(tx: Tx, claimed: Claimed, outcome: OutcomeWord, error: str) -> None:
+    """Say how this try failed."""
+    await tx.conn.execute(
+        _SQL["end_attempt"],
+        {
+            "delivery": claimed.id,
+            "number": claimed.number,
+            "now": tx.now,
+            "outcome": outcome,
+            "error": error,
+        },
+    )
+
+
+async def mark(
+    tx: Tx,
+    claimed: Claimed,
+    state: Literal["pending", "failed", "cancelled"],
+    *,
+    reason: str = "",
+    due_at: datetime | None = None,
+) -> None:
+    """Where the message stands when it was not sent; `due_at` is when a pending one is tried again."""
+    await tx.conn.execute(
+        _SQL["mark"],
+        {"delivery": claimed.id, "state": state, "reason": reason, "due_at": due_at},
+    )
+
+
+async def contacts(tx: Tx, worker: str) -> tuple[Contact, ...]:
+    """All ways to reach a person, first things first; none when they are not on duty any more."""
+    rows = await (await tx.conn.execute(_SQL["contacts"], {"worker": worker})).fetchall()
+    return tuple(Contact(**row) for row in rows)
+
+
+async def of_alarm(tx: Tx, alarm: int) -> list[dict[str, Any]]:
+    """Every message of an alarm with its person's name and last error, in the order they were planned."""
+    return await (await tx.conn.execute(_SQL["of_alarm"], {"alarm": alarm})).fetchall()
+
+
+async def attempts(tx: Tx, delivery: int) -> list[dict[str, Any]]:
+    """Every try of a message, in order."""
+    return await (await tx.conn.execute(_SQL["attempts"], {"delivery": delivery})).fetchall()
+
+
+async def backlog(tx: Tx) -> Backlog:
+    """What is due and not yet handed over."""
+    row = one(await (await tx.conn.execute(_SQL["backlog"], {"now": tx.now})).fetchone())
+    return Backlog(**row)
+
+
+async def open_by_severity(tx: Tx) -> dict[str, int]:
+    """How many alarms are not closed, for each severity."""
+    rows = await (await tx.conn.execute(_SQL["open_by_severity"])).fetchall()
+    return {row["severity"]: row["n"] for row in rows}
+
+
+def _columns(planned: Planned) -> dict[str, Any]:
+    return {name: getattr(planned, name) for name in Planned.__dataclass_fields__}
+
+
+def _standing(row: dict[str, Any]) -> Standing:
+    return Standing(row["alarm_state"], row["alarm_round"], row["acknowledged"], row["disposed"])
+
+
+def _claimed(row: dict[str, Any], until: datetime) -> Claimed:
+    purpose: PurposeWord = row["purpose"]
+    planned = Planned(
+        key=row["key"],
+        alarm=row["alarm"],
+        purpose=purpose,
+        round=row["round"],
+        step=row["step"],
+        worker=row["worker"],
+        rank=row["rank"],
+        channel=row["channel"],
+        address=row["address"],
+        urgent=row["urgent"],
+    )
+    return Claimed(
+        id=row["id"],
+        planned=planned,
+        number=row["number"],
+        made_at=row["made_at"],
+        until=until,
+        language=row["language"],
+        role=row["role"],
+        worker_active=row["worker_active"],
+        standing=_standing(row),
+    )

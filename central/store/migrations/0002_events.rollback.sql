@@ -1,0 +1,1 @@
+DROP TABLE ear, lease, source, readings, quarantine, data_gap, event, lane;

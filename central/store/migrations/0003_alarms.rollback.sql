@@ -1,0 +1,1 @@
+DROP TABLE link, attempt, delivery, due, alarm_log, alarm;

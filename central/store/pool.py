@@ -1,0 +1,152 @@
+"""Connections and transactions.
+
+Law of this room: only `central.store` knows psycopg; `now` comes from the database, once per transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from central.store.errors import StoreConflict, StoreDown, StoreError, StoreRefused
+
+Connection = psycopg.AsyncConnection[DictRow]
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tx:
+    """One open transaction and its moment."""
+
+    conn: Connection
+    now: datetime
+    """The database's clock at the start of the transaction (UTC): the only `now` of what is done in it."""
+
+
+class Store:
+    """A pool of connections to one database."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        name: str = "central",
+        max_connections: int = 8,
+        clock_shift: Callable[[], timedelta] = timedelta,
+    ) -> None:
+        """`clock_shift` is added to the database's clock; only rehearsals and tests give one."""
+        self._dsn = dsn
+        self._shift = clock_shift
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            dsn,
+            connection_class=psycopg.AsyncConnection[DictRow],
+            kwargs={
+                "row_factory": dict_row,
+                "autocommit": True,
+                "application_name": f"smokewatch-{name}",
+                "connect_timeout": 5,
+                # A dead peer is noticed in half a minute, a stuck statement ends.
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC",
+            },
+            min_size=1,
+            max_size=max_connections,
+            max_waiting=200,
+            timeout=10,
+            reconnect_timeout=5,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Start filling the pool; returns at once, also when the database is down."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        await self._pool.close(timeout=5)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """One transaction: commits at the end of the block, rolls back on any exception.
+
+        Raises StoreDown, StoreConflict or StoreRefused; the commit itself may raise StoreDown, and then the
+        outcome is unknown: the caller's work must bear repetition.
+        """
+        with translated():
+            async with self._pool.connection() as conn, conn.transaction():
+                row = await (await conn.execute("SELECT now() AS now")).fetchone()
+                assert row is not None
+                yield Tx(conn, row["now"].astimezone(UTC) + self._shift())
+
+    async def listen(self, channel: str, wake: Callable[[], None]) -> None:
+        """Call `wake` at each NOTIFY on `channel`, for ever; after a lost connection once more.
+
+        A notification may be lost: whoever listens must look at the rows from time to time as well.
+        """
+        pause, lost = 0.2, False
+        while True:
+            try:
+                conn = await psycopg.AsyncConnection.connect(
+                    self._dsn,
+                    autocommit=True,
+                    connect_timeout=5,
+                    application_name=f"smokewatch-listen-{channel}",
+                )
+                async with conn:
+                    await conn.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+                    if lost:
+                        _log.info("listening again", channel=channel)
+                    pause, lost = 0.2, False
+                    wake()
+                    async for _ in conn.notifies():
+                        wake()
+            except (psycopg.Error, OSError) as error:
+                if not lost:
+                    _log.warning("listen lost", channel=channel, error=type(error).__name__)
+                lost = True
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn psycopg's errors into this room's."""
+    try:
+        yield
+    except (PoolTimeout, PoolClosed, TooManyRequests) as error:
+        raise StoreDown(f"no database connection to be had: {type(error).__name__}") from error
+    except (
+        psycopg.errors.SerializationFailure,
+        psycopg.errors.DeadlockDetected,
+        psycopg.errors.LockNotAvailable,
+    ) as error:
+        raise StoreConflict(str(error)) from error
+    except psycopg.IntegrityError as error:
+        raise StoreRefused(error.diag.message_primary or str(error)) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise StoreDown(f"{type(error).__name__}: {error}") from error
+    except psycopg.Error as error:
+        raise StoreError(f"{type(error).__name__}: {error}") from error
+
+
+async def notify(tx: Tx, channel: str, payload: str = "") -> None:
+    """Wake whoever listens on `channel` when this transaction commits."""
+    await tx.conn.execute("SELECT pg_notify(%s, %s)", (channel, payload))
+
+
+def one(row: DictRow | None) -> dict[str, Any]:
+    """The row that must be there."""
+    assert row is not None, "a statement that always returns a row returned none"
+    return row

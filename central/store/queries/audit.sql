@@ -1,0 +1,7 @@
+-- name: add
+INSERT INTO audit (at, who, from_where, action, subject, detail)
+VALUES (%(at)s, %(who)s, %(from_where)s, %(action)s, %(subject)s, %(detail)s)
+
+-- name: about
+SELECT id, at, who, from_where, action, subject, detail FROM audit
+WHERE subject = %(subject)s ORDER BY at, id

@@ -1,0 +1,85 @@
+-- name: enqueue
+INSERT INTO delivery (key, alarm, purpose, round, step, worker, rank, channel, address, urgent, made_at, due_at)
+VALUES (%(key)s, %(alarm)s, %(purpose)s, %(round)s, %(step)s, %(worker)s, %(rank)s, %(channel)s, %(address)s,
+        %(urgent)s, %(at)s, %(at)s)
+ON CONFLICT (key) DO NOTHING
+
+-- name: claim
+-- What is due on one channel, or whose claimer died; rows that another worker holds are passed over.
+WITH chosen AS (
+    SELECT id FROM delivery
+    WHERE state IN ('pending', 'sending') AND urgent = %(urgent)s
+      AND CASE WHEN %(channel)s::text IS NULL THEN channel <> ALL(%(known)s::text[]) ELSE channel = %(channel)s END
+      -- A time further ahead than any that we plan comes from a clock that was set back since.
+      AND (attempts = 0 OR due_at <= %(now)s OR due_at > %(now)s + %(longest_wait)s)
+      AND (state = 'pending' OR claimed_until < %(now)s OR claimed_until > %(now)s + interval '3 minutes')
+    ORDER BY (attempts = 0) DESC, due_at, id LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE delivery d SET state = 'sending', attempts = d.attempts + 1, claimed_until = %(until)s
+    FROM chosen WHERE d.id = chosen.id
+    RETURNING d.*
+), buried AS (
+    -- Earlier tries whose worker never said how they ended.
+    UPDATE attempt SET outcome = 'died', finished_at = %(now)s,
+        error = 'the worker ended before it could say how it went'
+    FROM taken WHERE attempt.delivery = taken.id AND attempt.number < taken.attempts AND attempt.outcome IS NULL
+), started AS (
+    INSERT INTO attempt (delivery, number, started_at) SELECT id, attempts, %(now)s FROM taken
+)
+SELECT t.id, t.key, t.alarm, t.purpose, t.round, t.step, t.worker, t.rank, t.channel, t.address, t.urgent,
+    t.attempts AS number, t.made_at, w.language, w.role, w.active AS worker_active,
+    a.state AS alarm_state, a.round AS alarm_round, a.acknowledged_at IS NOT NULL AS acknowledged,
+    a.disposition IS NOT NULL AS disposed
+FROM taken t JOIN alarm a ON a.id = t.alarm JOIN worker w ON w.id = t.worker
+ORDER BY t.urgent DESC, t.due_at, t.id
+
+-- name: drop_attempt
+-- A try that was never made: the message turned out to be needless.
+WITH dropped AS (DELETE FROM attempt WHERE delivery = %(delivery)s AND number = %(number)s)
+UPDATE delivery SET attempts = attempts - 1 WHERE id = %(delivery)s AND attempts = %(number)s
+
+-- name: end_attempt
+UPDATE attempt SET finished_at = %(now)s, outcome = %(outcome)s, error = %(error)s
+WHERE delivery = %(delivery)s AND number = %(number)s
+
+-- name: sent
+-- The try went well, and that ends the message, whoever holds it now.
+WITH ended AS (
+    UPDATE attempt SET finished_at = %(now)s, outcome = 'sent', provider_id = %(provider_id)s
+    WHERE delivery = %(delivery)s AND number = %(number)s
+)
+UPDATE delivery SET state = 'sent', claimed_until = NULL, reason = '', sent_at = %(now)s WHERE id = %(delivery)s
+
+-- name: lock
+SELECT d.state, d.attempts, a.state AS alarm_state, a.round AS alarm_round,
+    a.acknowledged_at IS NOT NULL AS acknowledged, a.disposition IS NOT NULL AS disposed
+FROM delivery d JOIN alarm a ON a.id = d.alarm WHERE d.id = %(delivery)s FOR UPDATE OF d
+
+-- name: mark
+UPDATE delivery SET state = %(state)s, claimed_until = NULL, reason = %(reason)s, due_at = coalesce(%(due_at)s, due_at)
+WHERE id = %(delivery)s
+
+-- name: contacts
+SELECT c.rank, c.channel, c.address FROM contact c JOIN worker w ON w.id = c.worker
+WHERE c.worker = %(worker)s AND w.active ORDER BY c.rank
+
+-- name: of_alarm
+SELECT d.*, w.name AS worker_name,
+    (SELECT t.error FROM attempt t WHERE t.delivery = d.id ORDER BY t.number DESC LIMIT 1) AS last_error
+FROM delivery d JOIN worker w ON w.id = d.worker WHERE d.alarm = %(alarm)s ORDER BY d.id
+
+-- name: attempts
+SELECT * FROM attempt WHERE delivery = %(delivery)s ORDER BY number
+
+-- name: backlog
+-- Untried or unfinished messages, and for how long the oldest of them has been waiting (s).
+SELECT count(*) AS waiting, count(*) FILTER (WHERE urgent) AS urgent,
+    count(*) FILTER (WHERE due_at < %(now)s - interval '30 seconds'
+        AND (claimed_until IS NULL OR claimed_until < %(now)s)) AS overdue,
+    coalesce(extract(epoch FROM %(now)s - min(due_at)), 0)::float8 AS oldest_s
+FROM delivery WHERE state IN ('pending', 'sending') AND due_at <= %(now)s
+
+-- name: open_by_severity
+SELECT s.severity, count(a.id) AS n FROM unnest(ARRAY['life', 'unwatched', 'care', 'note']) AS s (severity)
+LEFT JOIN alarm a ON a.severity = s.severity AND a.state <> 'closed' GROUP BY s.severity

@@ -1,0 +1,46 @@
+-- name: lock_ear
+SELECT heard_at, deaf FROM ear WHERE area = %(area)s FOR UPDATE
+
+-- name: begin_ear
+INSERT INTO ear (area, heard_at, deaf) VALUES (%(area)s, %(now)s, interval '0') ON CONFLICT (area) DO NOTHING
+
+-- name: save_ear
+UPDATE ear SET heard_at = %(now)s, deaf = %(deaf)s WHERE area = %(area)s
+
+-- name: ear_of
+-- The ear that hears an area: its own or the one for all, whichever heard last.
+SELECT area, heard_at, deaf FROM ear WHERE area IN (%(area)s, '') ORDER BY heard_at DESC LIMIT 1
+
+-- name: renew
+UPDATE lease SET heard_at = %(now)s, deaf = %(deaf)s, silent_since = NULL, said_goodbye = false,
+    status = %(status)s
+WHERE gateway = %(gateway)s
+RETURNING gateway
+
+-- name: was_silent
+SELECT silent_since FROM lease WHERE gateway = %(gateway)s FOR UPDATE
+
+-- name: goodbye
+UPDATE lease SET said_goodbye = true WHERE gateway = %(gateway)s
+
+-- name: silent
+-- Gateways whose lease ended by %(now)s, time in which nobody could hear left out; taken by one sweeper only.
+UPDATE lease SET silent_since = %(now)s
+WHERE gateway IN (
+    SELECT l.gateway FROM lease l
+    JOIN gateway g ON g.id = l.gateway AND g.retired_at IS NULL
+    JOIN LATERAL (SELECT heard_at, deaf FROM ear WHERE area IN (g.area, '') ORDER BY heard_at DESC LIMIT 1) e ON true
+    WHERE l.silent_since IS NULL AND l.heard_at < %(now)s - %(lease)s
+      AND e.heard_at > %(now)s - %(deaf_after)s
+      AND %(now)s - l.heard_at - (e.deaf - l.deaf) > %(lease)s
+    ORDER BY l.gateway LIMIT %(limit)s FOR UPDATE OF l SKIP LOCKED)
+RETURNING gateway, (SELECT area FROM gateway g WHERE g.id = lease.gateway) AS area, heard_at, said_goodbye
+
+-- name: hearing
+-- When each area that has gateways was listened to last; before the first time, since when it has a gateway.
+SELECT g.area, coalesce(max(e.heard_at), min(l.heard_at)) AS heard_at
+FROM gateway g JOIN lease l ON l.gateway = g.id LEFT JOIN ear e ON e.area IN (g.area, '')
+WHERE g.retired_at IS NULL GROUP BY g.area ORDER BY g.area
+
+-- name: is_registered
+SELECT area FROM gateway WHERE id = %(gateway)s AND retired_at IS NULL

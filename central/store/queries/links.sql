@@ -1,0 +1,13 @@
+-- name: make
+INSERT INTO link (hash, alarm, worker, delivery, made_at, expires_at)
+VALUES (%(hash)s, %(alarm)s, %(worker)s, %(delivery)s, %(now)s, %(expires_at)s)
+
+-- name: find
+SELECT l.alarm, l.worker, w.name AS worker_name, w.role, w.language, l.delivery, l.made_at, l.expires_at, l.revoked_at, w.active
+FROM link l JOIN worker w ON w.id = l.worker WHERE l.hash = %(hash)s
+
+-- name: revoke_of_worker
+UPDATE link SET revoked_at = %(now)s WHERE worker = %(worker)s AND revoked_at IS NULL
+
+-- name: forget
+DELETE FROM link WHERE expires_at < %(before)s

@@ -1,0 +1,295 @@
+"""Claim a message, hand it to its channel, write down how it went.
+
+Law of this file: a try is on record before
+it is made; only the provider's yes makes it sent.
+
+A worker that dies between the provider's yes and the commit lets the message go out again under the same
+key: twice is better than never. Each channel has slots of its own, and urgent messages have theirs, so
+neither a slow provider nor a pile of small news delays a fire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from central import metrics
+from central.config import WorkerSettings
+from central.engine.policy import SEES_RESIDENTS
+from central.notifier.channel import Channel, Message, Outcome, Rejected, Sent, TryLater
+from central.notifier.plan import Planned, fall_back
+from central.notifier.render import To, bare, render
+from central.notifier.retry import next_try
+from central.store import alarms, audit, deliveries, links
+from central.store.alarms import AlarmFacts
+from central.store.deliveries import Claimed, OutcomeWord, Standing
+from central.store.errors import StoreConflict, StoreDown, StoreError
+from central.store.pool import Store, Tx
+from central.store.savepoint import in_one_go, savepoint
+
+_POLL_S = 1.0
+_GRACE_S = 3.0
+_HOLD_BEYOND = timedelta(seconds=10)
+"""How long after the channel's timeout a claim still holds: time to write down how it went."""
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One message, ready to go."""
+
+    claimed: Claimed
+    message: Message
+
+
+class Worker:
+    """Sends what is due on the given channels, for ever."""
+
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, Channel],
+        settings: WorkerSettings,
+        public_url: str,
+        beat: Callable[[str], None] = lambda _lane: None,
+    ) -> None:
+        """`beat` is called with the lane's name at each of its turns."""
+        self._store = store
+        self._channels = dict(channels)
+        self._settings = settings
+        self._url = public_url
+        self._beat = beat
+        self._wakes: list[asyncio.Event] = []
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The names of the loops that turn."""
+        return tuple(_lane_name(name, urgent) for name in (*self._channels, None) for urgent in (True, False))
+
+    async def run(self) -> None:
+        """Work until cancelled; what is under way then gets 3 s. Outages of the database are waited out."""
+        async with asyncio.TaskGroup() as group:
+            for name, channel in self._channels.items():
+                group.create_task(self._lane(name, channel, urgent=True))
+                group.create_task(self._lane(name, channel, urgent=False))
+            group.create_task(self._lane(None, _NoChannel(), urgent=True))
+            group.create_task(self._lane(None, _NoChannel(), urgent=False))
+            group.create_task(self._store.listen("delivery", self._wake))
+
+    def _wake(self) -> None:
+        for wake in self._wakes:
+            wake.set()
+
+    async def _lane(self, name: str | None, channel: Channel, *, urgent: bool) -> None:
+        """One channel's messages of one urgency, at most `slots` under way at once."""
+        slots = self._settings.urgent_slots if urgent else self._settings.other_slots
+        wake = asyncio.Event()
+        self._wakes.append(wake)
+        under_way: set[asyncio.Task[None]] = set()
+
+        def done(task: asyncio.Task[None]) -> None:
+            under_way.discard(task)
+            if len(under_way) <= slots // 2:  # refill in handfuls: one question for many messages
+                wake.set()
+
+        try:
+            while True:
+                self._beat(_lane_name(name, urgent))
+                wake.clear()
+                free = slots - len(under_way)
+                if free > 0:
+                    for work in await self._claim(name, channel, urgent=urgent, limit=free):
+                        task = asyncio.create_task(self._deliver(channel, work))
+                        under_way.add(task)
+                        task.add_done_callback(done)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_S):
+                        await wake.wait()
+        finally:
+            self._wakes.remove(wake)
+            if under_way:
+                _, unfinished = await asyncio.wait(under_way, timeout=_GRACE_S)
+                for task in unfinished:
+                    task.cancel()
+                await asyncio.gather(*unfinished, return_exceptions=True)
+
+    async def _claim(self, name: str | None, channel: Channel, *, urgent: bool, limit: int) -> list[_Work]:
+        hold = timedelta(seconds=channel.timeout_s) + _HOLD_BEYOND
+        try:
+            async with self._store.transaction() as tx:
+                claimed = await deliveries.claim(
+                    tx, name, known=list(self._channels), urgent=urgent, limit=limit, hold=hold
+                )
+                return await self._prepare(tx, claimed)
+        except StoreError as error:
+            _log.warning("deliveries cannot be claimed", channel=name, error=str(error))
+            return []
+
+    async def _prepare(self, tx: Tx, claimed: Sequence[Claimed]) -> list[_Work]:
+        """Each message with a link of its own; those that nobody needs any more are called off."""
+        wanted: list[Claimed] = []
+        for one in claimed:
+            needless = why_needless(one.planned, one.standing)
+            if needless is None and not one.worker_active:
+                needless = "the person is not on duty any more"
+            if needless is None:
+                wanted.append(one)
+            else:
+                await deliveries.drop_attempt(tx, one)
+                await deliveries.mark(tx, one, "cancelled", reason=needless)
+        facts = await self._facts(tx, {one.planned.alarm for one in wanted})
+        valid = timedelta(hours=self._settings.link_valid_h)
+        ready: list[_Work] = []
+        async with in_one_go(tx):
+            for one in wanted:
+                planned = one.planned
+                token = await links.make_link(tx, planned.alarm, planned.worker, one.id, valid)
+                known = facts.get(planned.alarm)
+                if known is not None and one.role not in SEES_RESIDENTS:
+                    known = known.without_residents()
+                message = word(planned, known, To(one.language, f"{self._url}/a/{token}"))
+                ready.append(_Work(one, message))
+                if known is not None and known.residents:
+                    await audit.note(
+                        tx,
+                        who=planned.worker,
+                        action="told",
+                        subject=f"household:{known.household}",
+                        from_where=planned.channel,
+                        detail={"alarm": planned.alarm, "delivery": one.id},
+                    )
+        return ready
+
+    async def _facts(self, tx: Tx, wanted: set[int]) -> dict[int, AlarmFacts]:
+        """What is known of each alarm; one that cannot be read is left out, and its message goes out bare."""
+        known: dict[int, AlarmFacts] = {}
+        for alarm in wanted:
+            try:
+                async with savepoint(tx):
+                    facts = await alarms.describe(tx, alarm)
+            except StoreDown:
+                raise
+            except Exception:  # noqa: BLE001 -- whatever is wrong with the facts, the person is told
+                _log.exception("an alarm cannot be described; its messages go out bare", alarm=alarm)
+            else:
+                if facts is not None:
+                    known[alarm] = facts
+        return known
+
+    async def _deliver(self, channel: Channel, work: _Work) -> None:
+        planned = work.claimed.planned
+        try:
+            # A channel promises never to raise and to keep its time; lives do not hang on promises.
+            async with asyncio.timeout(channel.timeout_s + 2.0):
+                outcome = await channel.send(work.message, planned.address)
+        except TimeoutError:
+            outcome = TryLater(None, f"the channel did not return within {channel.timeout_s + 2.0:g} s")
+        except Exception as error:  # noqa: BLE001 -- see above
+            _log.exception("a channel raised", channel=planned.channel)
+            outcome = TryLater(None, f"the channel raised {type(error).__name__}")
+        while True:
+            try:
+                async with self._store.transaction() as tx:
+                    await self._record(tx, work.claimed, outcome)
+                break
+            except StoreConflict:
+                continue
+            except StoreError as error:
+                _log.warning("an outcome cannot be stored yet", delivery=work.claimed.id, error=str(error))
+                await asyncio.sleep(_POLL_S)
+
+    async def _record(self, tx: Tx, claimed: Claimed, outcome: Outcome) -> None:
+        """In one transaction: how the try went, what becomes of the message, the person's next channel."""
+        planned = claimed.planned
+        name = planned.channel if planned.channel in self._channels else "unknown"
+        if isinstance(outcome, Sent):
+            await deliveries.sent(tx, claimed, outcome.provider_id)
+            metrics.DELIVERIES.labels(name, "sent").inc()
+            metrics.DELIVERY_S.labels(name).observe((tx.now - claimed.made_at).total_seconds())
+            return
+        how = _outcome_word(outcome)
+        metrics.DELIVERIES.labels(name, how).inc()
+        ours, standing = await deliveries.standing(tx, claimed)
+        await deliveries.end_attempt(tx, claimed, how, outcome.why)
+        if not ours:
+            return  # the claim ran out and somebody else has the message now
+        needless = why_needless(planned, standing)
+        if needless is not None:
+            await deliveries.mark(tx, claimed, "cancelled", reason=needless)
+            return
+        again = next_try(claimed.number, outcome, tx.now, urgent=planned.urgent)
+        if again is None:
+            await deliveries.mark(tx, claimed, "failed", reason=outcome.why)
+        else:
+            await deliveries.mark(tx, claimed, "pending", reason=outcome.why, due_at=again)
+        instead = fall_back(planned, await deliveries.contacts(tx, planned.worker))
+        if instead is not None:
+            await deliveries.enqueue(tx, [instead])
+        elif again is None:
+            metrics.UNREACHABLE.labels(planned.purpose).inc()
+        _log.warning(
+            "a message was not taken",
+            delivery=claimed.id,
+            alarm=planned.alarm,
+            channel=planned.channel,
+            attempt=claimed.number,
+            outcome=how,
+            why=outcome.why,
+            again_at=again.isoformat() if again else None,
+            instead=instead.channel if instead else None,
+        )
+
+
+class _NoChannel:
+    """Stands for channels that people have and this server has not: the next one is tried at once."""
+
+    timeout_s = 1.0
+
+    async def send(self, message: Message, address: str) -> Outcome:  # noqa: ARG002
+        return Rejected("this channel is not set up on the server: add its table below [channels]")
+
+    async def close(self) -> None:
+        return
+
+
+def why_needless(planned: Planned, standing: Standing) -> str | None:
+    """Why nobody needs this message any more; None while somebody does."""
+    if planned.purpose == "closed":
+        return None
+    if standing.alarm_state == "closed":
+        return "the alarm is closed"
+    if planned.purpose == "cleared":
+        return None
+    if standing.alarm_round != planned.round:
+        return "a newer round of the alarm has begun"
+    if planned.purpose == "disposition":
+        return "somebody has said what it was" if standing.disposed else None
+    return "somebody has taken the alarm" if standing.acknowledged else None
+
+
+def _lane_name(channel: str | None, urgent: bool) -> str:
+    return f"worker {channel or 'unknown channels'} {'urgent' if urgent else 'other'}"
+
+
+def word(planned: Planned, facts: AlarmFacts | None, to: To) -> Message:
+    """The message; bare when nothing is known, or when the words for it cannot be found."""
+    if facts is None:
+        return bare(planned, to)
+    try:
+        return render(planned, facts, to)
+    except Exception:  # noqa: BLE001 -- a mistake in the words must not keep a message back
+        _log.exception("a message cannot be worded; sent bare", alarm=planned.alarm)
+        return bare(planned, to)
+
+
+def _outcome_word(outcome: TryLater | Rejected) -> OutcomeWord:
+    match outcome:
+        case Rejected():
+            return "permanent"
+        case TryLater(after=after):
+            return "temporary" if after is None else "rate_limited"

@@ -1,0 +1,237 @@
+"""What people read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from central.engine.model import AlarmState, Condition, Disposition, Severity
+from central.notifier import words
+from central.notifier.facts import Facts
+from central.notifier.plan import Planned
+from central.notifier.render import To, bare, render
+from central.store.alarms import AlarmFacts, ResidentFacts
+
+AT = datetime(2026, 3, 1, 19, 9, 32, tzinfo=UTC)
+LINK = "https://fire.example/a/AAAAAAAAAAAAAAAA"
+ZH, EN = To("zh", LINK), To("en", LINK)
+RESIDENT = ResidentFacts(
+    id="r1",
+    name="王秀英",
+    age=82,
+    phone="13800000000",
+    lives_alone=True,
+    needs="卧床，带氧气瓶",
+    family_name="王强",
+    family_phone="13900000000",
+)
+FACTS = AlarmFacts(
+    id=7,
+    condition=Condition.SMOKE,
+    severity=Severity.LIFE,
+    state=AlarmState.ACTIVE_UNACKNOWLEDGED,
+    round=1,
+    late=False,
+    address_known=True,
+    area="danshuichi",
+    area_name="丹水池街道",
+    community="c1",
+    community_name="江岸社区",
+    grid="g1",
+    grid_name="第三网格",
+    building="b1",
+    building_name="3栋",
+    address="建设路3号",
+    lon=None,
+    lat=None,
+    household="h1",
+    unit="2",
+    floor=5,
+    room="501",
+    spot="厨房",
+    gateway="gw-1",
+    gateway_name="3栋楼道",
+    part="d-1",
+    opened_at=AT,
+    event_at=AT,
+    cleared_at=None,
+    acknowledged_at=None,
+    acknowledged_by=None,
+    acknowledged_name=None,
+    on_way_at=None,
+    closed_at=None,
+    closed_by=None,
+    closed_name=None,
+    disposition=None,
+    cause=None,
+    remark="",
+    linked_to=None,
+    detail={},
+    residents=(RESIDENT,),
+)
+PLANNED = Planned("k", 7, "alarm", 1, 0, "zhang", 0, "voice", "138", urgent=True)
+
+
+def test_smoke_in_chinese_says_all_that_somebody_who_runs_needs() -> None:
+    """Home, person, what to bring, Chinese time past midnight, whether it holds, where to answer, 119."""
+    message = render(PLANNED, FACTS, ZH)
+    assert message.title == "【烟雾报警】3栋 2单元 5层 501室 王秀英"
+    assert message.text.splitlines() == [
+        "地点：丹水池街道 江岸社区 第三网格 建设路3号 3栋 2单元 5层 501室 厨房",
+        "住户：王秀英，82 岁，独居，电话 13800000000",
+        "注意：卧床，带氧气瓶",
+        "家属：王强，电话 13900000000",
+        "时间：2026-03-02 03:09:32",
+        "状态：仍在报警",
+        f"接警请点：{LINK}",
+        "确认起火请立即拨打 119",
+    ]
+    assert (message.link, message.key, message.urgent, message.language) == (LINK, "k", True, "zh")
+
+
+def test_the_same_in_english() -> None:
+    """Complete beside the Chinese."""
+    message = render(PLANNED, FACTS, EN)
+    assert message.title == "[SMOKE] 3栋 unit 2 floor 5 room 501 王秀英"
+    lines = message.text.splitlines()
+    assert "Who: 王秀英, about 82 years old, lives alone, phone 13800000000" in lines
+    assert "Now: still there" in lines
+    assert f"Take it here: {LINK}" in lines
+    assert "If it burns call 119 at once" in lines
+
+
+@pytest.mark.parametrize(
+    ("change", "planned", "words_zh", "words_en"),
+    [
+        (
+            {"state": AlarmState.CLEARED_UNACKNOWLEDGED, "cleared_at": AT + timedelta(minutes=3)},
+            PLANNED,
+            "03:12 已自行消除，仍须到场核实",
+            "cleared by itself at 03:12; somebody must still look",
+        ),
+        ({"state": AlarmState.ACTIVE_UNKNOWN}, PLANNED, "设备已无应答", "no longer answers"),
+        (
+            {"late": True, "opened_at": AT + timedelta(minutes=25)},
+            PLANNED,
+            "迟到：发生于 25 分钟 前",
+            "LATE: it happened 25 min ago",
+        ),
+        (
+            {"late": True, "opened_at": AT + timedelta(hours=30)},
+            PLANNED,
+            "发生于 30 小时 前",
+            "30 h ago",
+        ),
+        ({"round": 2}, replace(PLANNED, round=2), "第 2 轮", "Round 2"),
+        ({}, replace(PLANNED, step=2), "这是第 3 次通知", "call number 3"),
+        (
+            {"acknowledged_name": "李网格"},
+            replace(PLANNED, purpose="disposition"),
+            "一直没有处置结果",
+            "nobody has said what it was",
+        ),
+        (
+            {"disposition": Disposition.FALSE_ALARM, "state": AlarmState.CLOSED},
+            replace(PLANNED, purpose="closed"),
+            "结果：误报",
+            "Result: False alarm",
+        ),
+        (
+            {"address_known": False, "building_name": None, "room": None, "residents": ()},
+            PLANNED,
+            "地址不明",
+            "address unknown",
+        ),
+    ],
+)
+def test_what_is_special_is_said(
+    change: dict[str, object], planned: Planned, words_zh: str, words_en: str
+) -> None:
+    """Cleared, unknown, late, again, climbed, without disposition, closed, address unknown."""
+    facts = replace(FACTS, **change)  # type: ignore[arg-type]
+    assert words_zh in render(planned, facts, ZH).text
+    assert words_en in render(planned, facts, EN).text
+
+
+@pytest.mark.parametrize(
+    ("change", "zh", "en"),
+    [
+        ({}, "【烟雾报警·03-02 03:09 发生】", "[SMOKE, at 03-02 03:09] "),
+        (
+            {"state": AlarmState.CLEARED_UNACKNOWLEDGED, "cleared_at": AT + timedelta(minutes=3)},
+            "【烟雾报警·03-02 03:09 发生·已自行消除】",
+            "[SMOKE, at 03-02 03:09, cleared by itself] ",
+        ),
+    ],
+)
+def test_what_comes_late_says_so_in_its_first_words(change: dict[str, object], zh: str, en: str) -> None:
+    """When it was, and that it is over; the text says that somebody must look all the same."""
+    facts = replace(FACTS, late=True, opened_at=AT + timedelta(hours=1), **change)  # type: ignore[arg-type]
+    assert render(PLANNED, facts, ZH).title.startswith(zh)
+    assert render(PLANNED, facts, EN).title.startswith(en)
+    climbed = replace(PLANNED, purpose="disposition")
+    assert render(climbed, facts, ZH).title.startswith("【待填处置结果·烟雾报警】")
+
+
+def test_a_smoke_alarm_without_an_address_names_the_device() -> None:
+    """So that the command centre can find out."""
+    facts = replace(FACTS, address_known=False, building_name=None, room=None, residents=())
+    assert "设备：3栋楼道 / gw-1 / d-1" in render(PLANNED, facts, ZH).text
+
+
+def test_a_silent_gateway_names_the_homes_left_unwatched() -> None:
+    """One message for all of them, ten by name."""
+    homes = [f"3栋 {n}01室" for n in range(1, 15)]
+    facts = replace(
+        FACTS,
+        condition=Condition.GATEWAY_SILENT,
+        severity=Severity.UNWATCHED,
+        room=None,
+        residents=(),
+        detail={"homes": homes, "count": 14},
+    )
+    text = render(PLANNED, facts, ZH).text
+    assert "无人值守：14 户：3栋 101室、" in text
+    assert "3栋 1001室等" in text
+    assert "1101室" not in text
+    assert "119" not in text
+    assert "Homes without a watch: 14" in render(PLANNED, facts, EN).text
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("purpose", ["alarm", "disposition", "cleared", "closed"])
+@pytest.mark.parametrize("condition", list(Condition))
+def test_every_condition_has_words_even_when_nothing_else_is_known(
+    condition: Condition, purpose: str, language: str
+) -> None:
+    """Nothing missing, nothing empty, no None on a phone."""
+    facts: Facts = replace(
+        FACTS,
+        condition=condition,
+        **dict.fromkeys(("area_name", "community_name", "grid_name", "building_name", "address")),
+        **dict.fromkeys(("unit", "floor", "room", "spot", "gateway_name", "gateway")),
+        residents=(),
+        part="",
+    )
+    message = render(replace(PLANNED, purpose=purpose), facts, To(language, ""))  # type: ignore[arg-type]
+    assert message.title.strip()
+    assert "None" not in message.title + message.text
+    assert all(line.strip() for line in message.text.splitlines())
+
+
+def test_every_word_has_both_languages() -> None:
+    """And the Chinese is Chinese."""
+    for condition in Condition:
+        assert words.CONDITION[condition].zh != words.CONDITION[condition].en
+    for disposition in Disposition:
+        assert words.DISPOSITION[disposition].zh != words.DISPOSITION[disposition].en
+
+
+def test_when_nothing_is_known_the_number_and_the_link_are_sent() -> None:
+    """Better than silence."""
+    message = bare(PLANNED, ZH)
+    assert "7" in message.title
+    assert LINK in message.text
+    assert bare(PLANNED, To("en", "")).text

@@ -1,0 +1,140 @@
+"""The centre's settings: right, or refused with file, key and mend."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from central.config import ConfigError, Settings, read_settings
+from central.notifier.channels import build_channels
+
+GOOD = """
+[database]
+dsn = "postgresql://u:pw-in-dsn@127.0.0.1/smokewatch"
+[broker]
+host = "127.0.0.1"
+"""
+
+
+def read(folder: Path, text: str, **environment: str) -> Settings:
+    path = folder / "central.toml"
+    path.write_text(text, "utf-8")
+    return read_settings(path, environment)
+
+
+def build(settings: Settings, **environment: str) -> list[str]:
+    return sorted(build_channels(settings, environment, lambda: datetime.fromtimestamp(0, UTC)))
+
+
+def test_little_is_enough(tmp_path: Path) -> None:
+    """A database and a broker; the rest has defaults."""
+    settings = read(tmp_path, GOOD)
+    assert (settings.broker.port, settings.http.port, settings.http.public_url) == (
+        1883,
+        8080,
+        "http://127.0.0.1:8080",
+    )
+    assert settings.ingest.area == ""
+
+
+def test_secrets_come_from_files_or_the_environment_and_never_show(tmp_path: Path) -> None:
+    """The environment wins; no repr holds a secret."""
+    (tmp_path / "dsn").write_text("host=from-file\n")
+    (tmp_path / "mqtt").write_text("mqtt-secret\n")
+    text = '[database]\ndsn_file = "dsn"\n[broker]\nhost = "b"\nusername = "u"\npassword_file = "mqtt"\n'
+    settings = read(tmp_path, text)
+    assert (settings.dsn, settings.broker.password) == ("host=from-file", "mqtt-secret")
+    assert read(tmp_path, text, SMOKEWATCH_DATABASE_DSN="host=env").dsn == "host=env"
+    assert read(tmp_path, text, SMOKEWATCH_BROKER_PASSWORD="other").broker.password == "other"
+    hidden = repr(read(tmp_path, GOOD + '[channels.webhook]\nurl="https://x/?key=k1"\nsecret="s3cret"\n'))
+    assert "s3cret" not in hidden
+    assert "pw-in-dsn" not in hidden
+    assert "mqtt-secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[broker", "is not valid TOML"),
+        ('[broker]\nhost = "b"\n', "database.dsn is missing"),
+        ('[database]\ndsn = "x"\n', "broker: is missing"),
+        (GOOD + '[databse]\ndsn = "x"\n', "databse: unknown key (did you mean 'database'?)"),
+        (GOOD + "[http]\nprot = 1\n", "http.prot: unknown key (did you mean 'port'?)"),
+        (GOOD + "[http]\nport = 70000\n", "http.port: 70000 does not fit"),
+        (GOOD + '[http]\npublic_url = "fire.example"\n', "http.public_url: 'fire.example' is no web address"),
+        (GOOD + '[ingest]\narea = "Süd"\n', "ingest.area"),
+        (GOOD + "broker = 3\n", "unknown key"),
+        (GOOD + 'ca_file = "no.pem"\n', "broker.ca_file: no file"),
+        (GOOD + 'password_file = "no.txt"\n', "broker.password_file: cannot read"),
+        (GOOD.replace("[broker]", '[broker]\ncert_file = "central.toml"'), "belong together"),
+        (GOOD.replace("dsn =", 'dsn_file = "x"\ndsn ='), "keep one of them"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_file_key_and_mend(tmp_path: Path, text: str, said: str) -> None:
+    """Each mistake is named; the file's path stands in front."""
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(str(tmp_path / "central.toml"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """Not a traceback."""
+    with pytest.raises(ConfigError, match="give the path of a TOML file"):
+        read_settings(tmp_path / "none.toml", {})
+
+
+def test_channels_are_built_from_their_tables(tmp_path: Path) -> None:
+    """All three, with a secret from a file."""
+    (tmp_path / "hook").write_text("shared\n")
+    text = GOOD + (
+        '[channels.console]\n[channels.webhook]\nurl = "https://r.example/m"\nsecret_file = "hook"\n'
+        '[channels.smtp]\nhost = "mail.example"\nsender = "fire@example.org"\n'
+    )
+    assert build(read(tmp_path, text)) == ["console", "smtp", "webhook"]
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("", "no channel is set up, so nobody would be told"),
+        ("[channels.webhok]\n", "did you mean 'webhook'?"),
+        ("[channels.console]\nloud = true\n", "channels.console.loud: unknown key"),
+        ('[channels.webhook]\nurl = "https://r.example"\n', "channels.webhook.secret is missing"),
+        ('[channels.webhook]\nsecret = "s"\n', "channels.webhook.url: is missing"),
+        ('[channels.webhook]\nurl = "ftp://x"\nsecret = "s"\n', "channels.webhook.url is no web address"),
+        (
+            '[channels.webhook]\nurl = "https://x"\nsecret = "s"\ntimeout_s = 99\n',
+            "channels.webhook.timeout_s",
+        ),
+        ('[channels.smtp]\nhost = "m"\nsender = "nobody"\n', "channels.smtp.sender"),
+        (
+            '[channels.smtp]\nhost = "m"\nsender = "a@b"\nusername = "u"\n',
+            "channels.smtp.username and channels.smtp.password_file belong together",
+        ),
+        (
+            '[channels.smtp]\nhost = "m"\nsender = "a@b"\nusername = "u"\npassword = "p"\nstarttls = false\n',
+            "encrypt, or leave the password out",
+        ),
+    ],
+)
+def test_a_wrong_channel_is_refused_with_key_and_mend(tmp_path: Path, table: str, said: str) -> None:
+    """And without its secret."""
+    with pytest.raises(ConfigError) as caught:
+        build(read(tmp_path, GOOD + table))
+    assert said in str(caught.value)
+
+
+def test_the_documented_file_is_accepted_whole(tmp_path: Path) -> None:
+    """Also with every commented key but the files it does not have."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "central.md").read_text("utf-8")
+    text = page.split("```toml\n")[1].split("```")[0]
+    assert build(read(tmp_path, text)) == ["console", "smtp", "webhook"]
+    for name in ("broker.secret", "smtp.secret", "ca.pem", "central.pem", "central.key"):
+        (tmp_path / name).write_text("x")
+    settings = read(tmp_path, text.replace("\n# ", "\n").replace("At least one", "# At least one"))
+    assert settings.broker.tls
+    assert settings.broker.password == "x"
+    assert len(build(settings)) == 3
