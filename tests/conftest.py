@@ -1,0 +1,29 @@
+"""Fixtures for every test; what they do lives in `tests/harness`."""
+
+import structlog
+
+from tests.harness.broker import broker
+from tests.harness.database import (
+    database,
+    database_server,
+    database_template,
+    empty_database,
+    own_database_server,
+)
+
+__all__ = [
+    "broker",
+    "database",
+    "database_server",
+    "database_template",
+    "empty_database",
+    "own_database_server",
+]
+
+# As the programs do. The default draws a traceback with all locals, which holds the loop for a second.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
