@@ -175,7 +175,7 @@ class Site:
     # -- inside
 
     def _judge(self, config: GatewayConfig) -> tuple[str, ...]:
-        if config_hash(config.buses, config.report_s) != config.hash:
+        if config_hash(config) != config.hash:
             return ("its hash does not fit its content: publish it again",)
         return problems(config.buses, self._profiles)
 

@@ -21,6 +21,7 @@ from wire.messages import (
     Alive,
     BusConfig,
     Command,
+    Contact,
     Event,
     EventBatch,
     EventKind,
@@ -122,28 +123,38 @@ def event_digest(event: Event) -> bytes:
     return hashlib.blake2b(_ENCODER.encode(event), digest_size=16).digest()
 
 
-def config_hash(buses: Sequence[BusConfig], report_s: float) -> str:
+def config_hash(config: GatewayConfig) -> str:
     """64 hex digits over what a configuration says; the order of lines and detectors does not matter."""
     ordered = [
         msgspec.structs.replace(
             bus, detectors=sorted(bus.detectors, key=lambda each: (each.unit, each.point or 0, each.detector))
         )
-        for bus in sorted(buses, key=lambda bus: bus.bus)
+        for bus in sorted(config.buses, key=lambda bus: bus.bus)
     ]
-    return hashlib.sha256(_ENCODER.encode([ordered, float(report_s)])).hexdigest()
+    said = msgspec.structs.replace(config, epoch="", version=0, hash="", buses=ordered)
+    return hashlib.sha256(_ENCODER.encode(said)).hexdigest()
 
 
 def seal_config(
-    epoch: str, version: int, buses: Sequence[BusConfig], report_s: float = 300.0
+    epoch: str,
+    version: int,
+    buses: Sequence[BusConfig],
+    report_s: float = 300.0,
+    *,
+    contacts: Sequence[Contact] = (),
+    may_watch_nothing: bool = False,
 ) -> GatewayConfig:
     """A configuration with its hash."""
-    return GatewayConfig(
+    config = GatewayConfig(
         epoch=epoch,
         version=version,
-        hash=config_hash(buses, report_s),
+        hash="",
         buses=list(buses),
         report_s=float(report_s),
+        contacts=list(contacts),
+        may_watch_nothing=may_watch_nothing,
     )
+    return msgspec.structs.replace(config, hash=config_hash(config))
 
 
 def _encoded(message: msgspec.Struct) -> bytes:
@@ -199,12 +210,15 @@ def _check_events(batch: EventBatch) -> None:
         _check_event(event)
 
 
+_ABOUT_CONDITION = (EventKind.ASSERT, EventKind.CLEAR, EventKind.UNKNOWN, EventKind.FALLBACK)
+
+
 def _check_event(event: Event) -> None:
     _check_text(event.text)
     snapshot = event.kind is EventKind.SNAPSHOT
     if snapshot != (event.states is not None):
         raise _ShapeError(f"event {event.seq}: states belong to a snapshot, and to nothing else")
-    about_condition = event.kind in (EventKind.ASSERT, EventKind.CLEAR, EventKind.UNKNOWN)
+    about_condition = event.kind in _ABOUT_CONDITION
     if about_condition and event.condition is None:
         raise _ShapeError(f"event {event.seq}: {event.kind} without a condition")
     if snapshot and (event.condition is not None or event.detector is not None):
@@ -230,6 +244,7 @@ def _check_config(config: GatewayConfig) -> None:
     _distinct("bus", (bus.bus for bus in config.buses))
     _distinct("detector", (each.detector for bus in config.buses for each in bus.detectors))
     _check_text(*(bus.address for bus in config.buses))
+    _check_text(*(each.place for bus in config.buses for each in bus.detectors))
 
 
 def _check_text(*texts: str | None) -> None:

@@ -78,6 +78,8 @@ class EventKind(StrEnum):
     """Every configured detector with its conditions, or null where they are unknown."""
     CANARY = "canary"
     """Proof that the lane works to its end; nothing happened."""
+    FALLBACK = "fallback"
+    """The centre did not answer in time: the agent sounded or called by itself. Names what burns."""
     NOTE = "note"
     """Something the record should hold: a command's result, readings evicted, configuration refused."""
 
@@ -250,6 +252,8 @@ class DetectorConfig(Struct, frozen=True, omit_defaults=True):
     """Which of a panel's points; null for a device that is one detector."""
     allow_writes: bool = False
     """Whether reset, mute and test may be written to it."""
+    place: Annotated[str, Meta(max_length=80)] = ""
+    """Where it hangs, in words for whoever the agent calls by itself: building, unit, door, room. No name."""
 
 
 class BusConfig(Struct, frozen=True, omit_defaults=True):
@@ -267,6 +271,14 @@ class BusConfig(Struct, frozen=True, omit_defaults=True):
     detectors: Annotated[list[DetectorConfig], Meta(max_length=247)] = []
 
 
+class Contact(Struct, frozen=True, omit_defaults=True):
+    """Whom the agent calls by itself while the centre is silent."""
+
+    phone: Annotated[str, Meta(pattern=r"^\+?[0-9]{3,20}$")]
+    detectors: Annotated[list[Id], Meta(max_length=4000)] = []
+    """For these only; empty: for every detector of the gateway."""
+
+
 class GatewayConfig(Struct, frozen=True, omit_defaults=True):
     """All a gateway has to watch. Topic `down/config`, QoS 1, retained.
 
@@ -279,6 +291,10 @@ class GatewayConfig(Struct, frozen=True, omit_defaults=True):
     buses: Annotated[list[BusConfig], Meta(max_length=16)] = []
     report_s: Annotated[float, Meta(ge=1, le=3600)] = 300.0
     """A reading that does not change is reported at least this often."""
+    contacts: Annotated[list[Contact], Meta(max_length=100)] = []
+    """In the order in which they are called."""
+    may_watch_nothing: bool = False
+    """Without it a configuration that would take every detector from the watch is refused."""
 
 
 class Action(StrEnum):

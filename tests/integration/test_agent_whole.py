@@ -135,7 +135,7 @@ async def test_a_pushed_configuration_is_applied_kept_and_judged(box: Box, far: 
     await eventually(lambda: "same unit" in str(far.status and far.status.config_error), 10)
     assert any("same unit" in str(event.text) for event in far.of_kind(EventKind.NOTE))
     assert far.status is not None
-    assert far.status.config_hash == good.hash == config_hash(good.buses, good.report_s)
+    assert far.status.config_hash == good.hash == config_hash(good)
     assert far.status.buses[0].answering == 2
 
     assert box.stop() == 0

@@ -29,6 +29,7 @@ from wire.messages import (
     BusConfig,
     Clock,
     Condition,
+    Contact,
     DetectorConfig,
     Event,
     EventBatch,
@@ -283,8 +284,16 @@ def test_a_configuration_hash_is_blind_to_order_and_sees_everything_else():
     """The gateway compares hashes, so that an equal configuration is never applied twice."""
     one, two = bus("b", "d", "e"), bus("c", "f")
     turned = BusConfig("b", Transport.TCP, "h:1", detectors=list(reversed(one.detectors)))
-    assert config_hash([one, two], 300) == config_hash([two, turned], 300.0)
-    assert config_hash([one, two], 301.0) != config_hash([one, two], 300.0) != config_hash([one], 300.0)
+    placed = BusConfig("c", Transport.TCP, "h:1", detectors=[DetectorConfig("f", 1, "p", place="3-501")])
     sealed = seal_config(E, 3, [one, two], 60)
-    assert (sealed.hash, sealed.version) == (config_hash([one, two], 60.0), 3)
+    assert seal_config("e" * 32, 4, [two, turned], 60.0).hash == sealed.hash == config_hash(sealed)
+    others = [
+        seal_config(E, 3, [one, two], 61),
+        seal_config(E, 3, [one], 60),
+        seal_config(E, 3, [one, placed], 60),
+        seal_config(E, 3, [one, two], 60, contacts=[Contact("110")]),
+        seal_config(E, 3, [one, two], 60, may_watch_nothing=True),
+    ]
+    assert len({other.hash for other in others} | {sealed.hash}) == 6
+    assert sealed.version == 3
     assert decode(Channel.CONFIG, encode(sealed)) == sealed

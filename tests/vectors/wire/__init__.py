@@ -13,6 +13,7 @@ from wire.messages import (
     Clock,
     Command,
     Condition,
+    Contact,
     DetectorConfig,
     Event,
     EventBatch,
@@ -66,6 +67,19 @@ MESSAGES = {
             ),
             Event(45, EventKind.CANARY, -1, 500),
             Event(46, EventKind.NOTE, 0, 600, text='quoted " and \\ and \n'),
+        ],
+    ),
+    "events_fallback": EventBatch(
+        _STREAM,
+        47,
+        47,
+        _BOOT,
+        _BOOT,
+        Clock(5, _AT),
+        [
+            Event(
+                47, EventKind.FALLBACK, _AT, 4, condition=Condition.SMOKE, detector="d-0001", text="短信 SMS"
+            )
         ],
     ),
     "readings": ReadingBatch(
@@ -123,6 +137,20 @@ MESSAGES = {
             ),
         ],
         120.0,
+    ),
+    "config_that_names_helpers": seal_config(
+        _EPOCH,
+        5,
+        [
+            BusConfig(
+                "bus-1",
+                Transport.TCP,
+                "10.0.0.7:502",
+                detectors=[DetectorConfig("d-0001", 1, "reference", place="3栋2单元501 厨房")],
+            )
+        ],
+        contacts=[Contact("+8613800000000", ["d-0001"]), Contact("110")],
+        may_watch_nothing=True,
     ),
     "command": Command("c" * 32, Action.IDENTIFY, _AT, detector="d-0001", bus="bus-1"),
 }
