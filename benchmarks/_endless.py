@@ -1,9 +1,9 @@
 """The agent's poller on a line that answers at once: what a million polls leave in memory.
 
 The line is in this process: an answer is there in the next turn of the event loop, as Modbus TCP, and the
-pause after a short lap is left out. Poller, rota, framing, decoder, tracker, recorder and outbox are the agent's
-own. Values move, so that readings are made, and dropped as in an outage. `footprint` runs it as a process of its
-own.
+pause after a short lap is left out. Poller, rota, framing, decoder, tracker, recorder and outbox are the
+agent's own. Values move, so that readings are made, and dropped as in an outage. `footprint` runs it in a
+process of its own.
 """
 
 from __future__ import annotations
