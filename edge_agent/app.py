@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ctypes
 import fcntl
+import gc
 import os
 import signal
 import time
@@ -193,6 +194,7 @@ class Agent:
                 tasks.create_task(self._publisher.run())
                 tasks.create_task(self._canary())
                 tasks.create_task(self._feed())
+                gc.freeze()  # what the start has made stays: the collector need not walk it again
                 notify(os.environ, "READY=1")
                 self._log.info(
                     "agent runs",

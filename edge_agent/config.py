@@ -9,14 +9,14 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, inspect
 
-from wire.messages import BusConfig, DetectorConfig, Id
+from wire.messages import BusConfig, Id
 
 PASSWORD_VARIABLE = "SMOKEWATCH_MQTT_PASSWORD"  # noqa: S105 -- the variable's name, not a secret
 
@@ -27,17 +27,39 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """How to reach the broker. `password` never appears in a repr."""
+    """One way to the broker, and the further ones. `password` never appears in a repr."""
 
     host: str
     port: int
+    transport: Literal["tcp", "websocket"] = "tcp"
+    path: str = "/mqtt"
+    """Of the HTTP request that opens a WebSocket."""
+    server_name: str | None = None
+    """The name asked for (SNI) and expected in the broker's certificate; None: `host`."""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: bool = False
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
-    keepalive_s: int = 30
+    keepalive_s: int = 45
+    """Longer than the heartbeat's 30 s: then no ping is ever paid for."""
+    backlog_kb_s: float = 1000.0
+    """Events that waited go out at most so fast, in kB (1000 bytes) a second; urgent ones know no limit."""
+    readings_kb_s: float = 128.0
+    readings_every_s: float = 300.0
+    """In quiet times readings gather for so long before a message is paid for."""
+    also: tuple[MqttSettings, ...] = ()
+    """Tried in this order when the one before fails."""
+
+    @property
+    def ways(self) -> tuple[MqttSettings, ...]:
+        """All ways in, the preferred one first."""
+        return (self, *self.also)
+
+    def __str__(self) -> str:
+        """`host:port`, with the path where it is a WebSocket."""
+        return f"{self.host}:{self.port}{self.path if self.transport == 'websocket' else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +71,7 @@ class Settings:
     state_dir: Path
     mqtt: MqttSettings
     buses: tuple[BusConfig, ...] = ()
-    report_s: float = 300.0
+    report_s: float = 3600.0
     machine_id_file: Path = Path("/etc/machine-id")
     profiles_dir: Path | None = None
     clock: Literal["kernel", "trusted"] = "kernel"
@@ -60,16 +82,39 @@ class Settings:
         return self.state_dir / "outbox.db"
 
 
+_Host = Annotated[str, Meta(min_length=1, max_length=255)]
+_Port = Annotated[int, Meta(ge=1, le=65535)]
+_UrlPath = Annotated[str, Meta(pattern="^/[!-~]{0,199}$")]
+_Rate = Annotated[float, Meta(ge=1, le=1_000_000)]
+
+
+class _Way(Struct, frozen=True):
+    """One of `mqtt.also`; what is left out is as in `mqtt`."""
+
+    host: _Host | None = None
+    port: _Port | None = None
+    transport: Literal["tcp", "websocket"] | None = None
+    path: _UrlPath | None = None
+    server_name: _Host | None = None
+
+
 class _Mqtt(Struct, frozen=True):
-    host: Annotated[str, Meta(min_length=1, max_length=255)]
-    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    host: _Host
+    port: _Port | None = None
+    transport: Literal["tcp", "websocket"] = "tcp"
+    path: _UrlPath = "/mqtt"
+    server_name: _Host | None = None
     username: str | None = None
     password_file: str | None = None
     tls: bool = False
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
-    keepalive_s: Annotated[int, Meta(ge=5, le=600)] = 30
+    keepalive_s: Annotated[int, Meta(ge=5, le=600)] = 45
+    backlog_kb_s: _Rate = 1000.0
+    readings_kb_s: _Rate = 128.0
+    readings_every_s: Annotated[float, Meta(ge=0, le=3600)] = 300.0
+    also: Annotated[list[_Way], Meta(max_length=8)] = []
 
 
 class _File(Struct, frozen=True):
@@ -78,7 +123,7 @@ class _File(Struct, frozen=True):
     state_dir: Annotated[str, Meta(min_length=1)]
     mqtt: _Mqtt
     bus: Annotated[list[BusConfig], Meta(max_length=16)] = []
-    report_s: Annotated[float, Meta(ge=1, le=3600)] = 300.0
+    report_s: Annotated[float, Meta(ge=1, le=3600)] = 3600.0
     machine_id_file: str = "/etc/machine-id"
     profiles_dir: str | None = None
     clock: Literal["kernel", "trusted"] = "kernel"
@@ -87,7 +132,7 @@ class _File(Struct, frozen=True):
 def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
     """Read and check the file's form. Raises ConfigError. The buses are judged by `rules`."""
     raw = _parse(path)
-    unknown = _unknown(raw)
+    unknown = _foreign("", raw, inspect.type_info(_File))
     if unknown:
         raise ConfigError(on_lines(path, unknown))
     try:
@@ -148,9 +193,14 @@ def _mqtt(path: Path, mqtt: _Mqtt, environment: Mapping[str, str]) -> MqttSettin
             raise ConfigError(f"{path}: mqtt.password_file: cannot read {place} as text") from None
     if password is not None and mqtt.username is None:
         raise ConfigError(f"{path}: mqtt.username is missing, but a password is given: add username")
-    return MqttSettings(
+    if mqtt.server_name is not None and not mqtt.tls:
+        raise ConfigError(f"{path}: mqtt.server_name needs TLS: set tls = true, or leave it out")
+    first = MqttSettings(
         host=mqtt.host,
-        port=mqtt.port or (8883 if mqtt.tls else 1883),
+        port=mqtt.port or _usual_port(mqtt.transport, mqtt.tls),
+        transport=mqtt.transport,
+        path=mqtt.path,
+        server_name=mqtt.server_name,
         username=mqtt.username,
         password=password,
         tls=mqtt.tls,
@@ -158,32 +208,53 @@ def _mqtt(path: Path, mqtt: _Mqtt, environment: Mapping[str, str]) -> MqttSettin
         cert_file=files["cert_file"],
         key_file=files["key_file"],
         keepalive_s=mqtt.keepalive_s,
+        backlog_kb_s=mqtt.backlog_kb_s,
+        readings_kb_s=mqtt.readings_kb_s,
+        readings_every_s=mqtt.readings_every_s,
+    )
+    return replace(first, also=tuple(_also(first, way) for way in mqtt.also))
+
+
+def _also(first: MqttSettings, way: _Way) -> MqttSettings:
+    transport = way.transport or first.transport
+    # A name given for the first host says nothing of another one.
+    name = way.server_name or (first.server_name if way.host in (None, first.host) else None)
+    return replace(
+        first,
+        host=way.host or first.host,
+        port=way.port or _usual_port(transport, first.tls),
+        transport=transport,
+        path=way.path or first.path,
+        server_name=name,
     )
 
 
-def _unknown(raw: Mapping[str, Any]) -> list[str]:
-    found = _foreign("", raw, _File)
-    if isinstance(raw.get("mqtt"), dict):
-        found += _foreign("mqtt.", raw["mqtt"], _Mqtt)
-    buses = raw.get("bus")
-    for i, bus in enumerate(buses if isinstance(buses, list) else ()):
-        if not isinstance(bus, dict):
-            continue
-        found += _foreign(f"bus[{i}].", bus, BusConfig)
-        detectors = bus.get("detectors")
-        for j, detector in enumerate(detectors if isinstance(detectors, list) else ()):
-            if isinstance(detector, dict):
-                found += _foreign(f"bus[{i}].detectors[{j}].", detector, DetectorConfig)
+def _usual_port(transport: Literal["tcp", "websocket"], tls: bool) -> int:
+    return (443 if tls else 80) if transport == "websocket" else (8883 if tls else 1883)
+
+
+def _foreign(place: str, value: object, kind: inspect.Type) -> list[str]:
+    """Keys that no struct of the file's form knows, at any depth."""
+    found: list[str] = []
+    match kind:
+        case inspect.UnionType():
+            for each in kind.types:
+                found += _foreign(place, value, each)
+        case inspect.ListType() if isinstance(value, list):
+            for index, each in enumerate(value):
+                found += _foreign(f"{place}[{index}]", each, kind.item_type)
+        case inspect.StructType() if isinstance(value, dict):
+            fields = {each.name: each.type for each in kind.fields}
+            for key, each in value.items():
+                where = f"{place}.{key}" if place else key
+                if key in fields:
+                    found += _foreign(where, each, fields[key])
+                else:
+                    hint = nearest(key, fields) or f": known are {', '.join(fields)}"
+                    found.append(f"{where}: unknown key{hint}")
+        case _:
+            pass
     return found
-
-
-def _foreign(place: str, table: Mapping[str, Any], kind: type[Struct]) -> list[str]:
-    known = kind.__struct_fields__
-    return [
-        f"{place}{key}: unknown key{nearest(key, known) or ': known are ' + ', '.join(known)}"
-        for key in table
-        if key not in known
-    ]
 
 
 def _plain(message: str, raw: Mapping[str, Any]) -> str:

@@ -211,11 +211,19 @@ class Outbox:
             return None
         return message if isinstance(message, GatewayConfig) else None
 
-    def save_config(self, config: GatewayConfig) -> None:
-        """Remember a configuration that was applied."""
-        payload = encode(config)
+    def save_config(self, config: GatewayConfig | None, standing: bytes) -> None:
+        """Remember the configuration that holds (None: the local file's) and how it stands, both at once."""
+        payload = b"" if config is None else encode(config)
         with self._writing("save_config") as db:
             put(db, "config", payload)
+            put(db, "config_standing", standing)
+
+    @property
+    def config_standing(self) -> bytes | None:
+        """How the configuration stands, as `probation` encodes it; None before the first."""
+        with self._reading("config_standing") as db:
+            kept = get(db, "config_standing")
+        return kept if isinstance(kept, bytes) else None
 
     @property
     def epoch(self) -> str | None:

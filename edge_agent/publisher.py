@@ -2,7 +2,8 @@
 
 Law of this file: nothing ends the loop, and the broker is believed in nothing: only the centre's own answer
 makes an event forgotten. Urgent events go out at once, other events before readings, and at most one message
-of each of these two kinds waits for the broker, so that an alarm never queues behind more than that.
+of each of these two kinds waits for the broker, so that an alarm never queues behind more than that; how fast
+these follow each other is bounded besides. In quiet times little is sent: mobile data is paid for.
 """
 
 from __future__ import annotations
@@ -17,29 +18,39 @@ from typing import Any
 import structlog
 from aiomqtt import Client, Message, MqttError, Will
 
+from edge_agent.beat import Beat
 from edge_agent.clock import Clock
 from edge_agent.config import MqttSettings
 from edge_agent.lanes import EventLane, Parcel, ReadingLane, Stamps
 from edge_agent.orders import Orders
 from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
+from edge_agent.pace import Pace
 from edge_agent.readings import ReadingBuffer
 from edge_agent.tls import LastWord, TlsError, context_of, plain_words
+from edge_agent.ways import Ways
 from wire.codec import decode, decode_alive, encode
 from wire.errors import LocalError, RemoteError
 from wire.messages import Ack, Command, GatewayConfig, Lane, Status
 from wire.topics import ALIVE, Channel, down_filter, gateway_topic, parse
 
 HEARTBEAT_S = 30.0
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
-STEADY_S = 20.0
-"""A connection that lasted this long was a good one: the next pause is the first again."""
 CONFIRM_S = 20.0
 """A broker that does not confirm a message within this time is left and called again."""
 GOODBYE_S = 2.0
 LOOK_AGAIN_S = 0.5
 """How often unanswered batches are looked at when nothing else happens."""
+AWAY_S = 25.0
+"""A centre that said nothing for longer (it should every 10 s) was away."""
+FULL_ROWS = 120
+"""So many readings are worth a message at any time."""
+FRESH_S = 60.0
+BURNING_S = 600.0
+"""After a connection, and after something urgent, readings are wanted as they come."""
+
+
+class UnheardError(Exception):
+    """The broker lets us in, but the centre is not heard there."""
 
 
 class Publisher:
@@ -61,6 +72,7 @@ class Publisher:
         random: Random | None = None,
     ) -> None:
         self._settings = settings
+        self._ways = Ways(len(settings.ways))
         self._area = area
         self._gateway = gateway
         self._clock = clock
@@ -69,13 +81,21 @@ class Publisher:
         stamps = Stamps(clock)
         self._events = EventLane(outbox, clock, stamps)
         self._readings = ReadingLane(readings, clock, stamps)
+        self._buffer = readings
+        self._backlog_pace = Pace(settings.backlog_kb_s * 1000)
+        self._readings_pace = Pace(settings.readings_kb_s * 1000)
+        self._readings_at = 0.0
+        self._hurry_until = 0.0
+        self._heartbeats = Beat()
         self._orders = Orders(outbox, clock, on_config, on_command, on_snapshot_wanted)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._beat = asyncio.Event()
         self._backlog_on_line = False
         self._readings_on_line = False
-        self._told: str | None = None
+        self._told: dict[str, str] = {}
+        self._heard_at = 0.0
+        self._up_at: float | None = None
         self._log = structlog.get_logger()
         self.connected = False
         """Whether the broker has let us in; says nothing about the centre."""
@@ -96,62 +116,72 @@ class Publisher:
         """Keep the line up until cancelled; then say goodbye."""
         self._loop = asyncio.get_running_loop()
         orders = asyncio.create_task(self._orders.run())
-        pause = FIRST_PAUSE_S
         try:
             while True:
-                began = self._clock.mono_s()
-                why = await _alone(self._one_connection())
+                self._up_at = None
+                self._ways.began(self._clock.mono_s())
+                way = self._settings.ways[self._ways.current]
+                why, unheard = await _alone(self._one_connection(way))
                 self.connected = False
-                if self._clock.mono_s() - began >= STEADY_S:
-                    pause = FIRST_PAUSE_S
-                self._tell(why)
-                await asyncio.sleep(pause * self._random.uniform(0.5, 1.0))
-                pause = min(pause * 2, LONGEST_PAUSE_S)
+                self._tell(way, why)
+                await asyncio.sleep(self._pause_s(unheard=unheard))
         finally:
             self.connected = False
             orders.cancel()
             await asyncio.gather(orders, return_exceptions=True)
 
+    def _pause_s(self, *, unheard: bool) -> float:
+        now = self._clock.mono_s()
+        if unheard:
+            self._ways.unheard()
+        lasted_s = 0.0 if self._up_at is None else now - self._up_at
+        worked = self._up_at is not None and not unheard
+        return self._ways.ended(now, lasted_s, worked=worked, jitter=self._random.random())
+
     # -- one connection
 
-    async def _one_connection(self) -> str:
-        """Until it breaks; returns why."""
+    async def _one_connection(self, way: MqttSettings) -> tuple[str, bool]:
+        """Until it breaks; returns why, and whether it was left for want of the centre."""
         why = "the broker closed the connection"
         socket_said = LastWord()
+        first: BaseException | None = None
         try:
-            tls = await asyncio.to_thread(context_of, self._settings)
-            async with self._client(tls, socket_said) as client:
-                await self._talk(client)
+            tls = await asyncio.to_thread(context_of, way)
+            async with self._client(way, tls, socket_said) as client:
+                await self._talk(client, way)
         except* Exception as group:  # noqa: BLE001 -- whatever it is, the next connection is tried
-            first: BaseException = group
+            first = group
             while isinstance(first, BaseExceptionGroup):
                 first = first.exceptions[0]
-            why = self._plainly(first, socket_said.error)
-            if not isinstance(first, MqttError | OSError | TlsError) and why != self._told:
+            why = self._plainly(first, socket_said.error, way)
+            if not isinstance(first, MqttError | OSError | TlsError | UnheardError) and why != self._told.get(
+                str(way)
+            ):
                 self._log.exception("uplink_error", exc_info=first)
-        return why
+        return why, isinstance(first, UnheardError)
 
-    def _plainly(self, error: BaseException, on_socket: OSError | None) -> str:
+    def _plainly(self, error: BaseException, on_socket: OSError | None, way: MqttSettings) -> str:
         """Why there is no connection, in words that name the mend where one is known."""
-        if isinstance(error, TlsError):
+        if isinstance(error, TlsError | UnheardError):
             return str(error)
         # The library hides the cause: before the handshake's end behind its own error, after it in its log.
         cause = error.__context__ if isinstance(error.__context__, ssl.SSLError) else on_socket
         if cause is None or not isinstance(error, MqttError):
             return f"{type(error).__name__}: {error}"
-        return plain_words(cause, self._settings) or f"{type(cause).__name__}: {cause}"
+        return plain_words(cause, way) or f"{type(cause).__name__}: {cause}"
 
-    def _client(self, tls: ssl.SSLContext | None, socket_said: LastWord) -> Client:
-        settings = self._settings
+    def _client(self, way: MqttSettings, tls: ssl.SSLContext | None, socket_said: LastWord) -> Client:
         here = self._status()
         client = Client(
-            settings.host,
-            settings.port,
-            username=settings.username,
-            password=settings.password,
+            way.host,
+            way.port,
+            transport="websockets" if way.transport == "websocket" else "tcp",
+            websocket_path=way.path if way.transport == "websocket" else None,
+            username=way.username,
+            password=way.password,
             identifier=f"smokewatch-edge-{self._area}-{self._gateway}",
             clean_session=True,
-            keepalive=settings.keepalive_s,
+            keepalive=way.keepalive_s,
             will=Will(
                 self._topic(Channel.STATUS),
                 encode(Status(online=False, boot=here.boot, version=here.version)),
@@ -164,11 +194,16 @@ class Publisher:
         client.pending_calls_threshold = 1000
         return client
 
-    async def _talk(self, client: Client) -> None:
-        await client.subscribe([(down_filter(self._area, self._gateway), 1), (ALIVE, 1)])
+    async def _talk(self, client: Client, way: MqttSettings) -> None:
+        # `alive` comes every 10 s for ever: one that is lost is made up for by the next, a receipt for each
+        # would cost 7 MB a month.
+        await client.subscribe([(down_filter(self._area, self._gateway), 1), (ALIVE, 0)])
         _end_if_cancelled()
         self.connected = True
-        self._tell(None)
+        self._tell(way, None)
+        self._up_at = self._heard_at = self._clock.mono_s()
+        self._hurry_until = max(self._hurry_until, self._up_at + FRESH_S)
+        self._heartbeats.whole()
         self._backlog_on_line = self._readings_on_line = False
         self._events.sender.reconnected()
         self._readings.sender.reconnected()
@@ -176,6 +211,7 @@ class Publisher:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._heartbeat(client, group))
                 group.create_task(self._listen(client))
+                group.create_task(self._expect_centre(way))
                 group.create_task(self._send(client, group))
         except asyncio.CancelledError:
             with contextlib.suppress(MqttError, TimeoutError):
@@ -189,18 +225,31 @@ class Publisher:
         while True:
             self._beat.clear()
             try:
-                payload = encode(self._status())
+                status = self._heartbeats.of(self._status(), self._clock.mono_s())
+                payload = encode(status)
             except LocalError as error:
                 # A heartbeat that says little is better than a silence that wakes the street.
                 self._log.error("status_refused", why=str(error))
-                payload = encode(Status(online=True, boot=self._clock.boot))
-            group.create_task(self._put_status(client, payload))
+                status = Status(online=True, boot=self._clock.boot)
+                payload = encode(status)
+            # A brief one must not take the place of the whole one that the broker keeps.
+            group.create_task(self._put_status(client, payload, retain=not status.brief))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_S):
                     await self._beat.wait()
 
-    async def _put_status(self, client: Client, payload: bytes) -> None:
-        await client.publish(self._topic(Channel.STATUS), payload, qos=1, retain=True, timeout=CONFIRM_S)
+    async def _put_status(self, client: Client, payload: bytes, *, retain: bool) -> None:
+        await client.publish(self._topic(Channel.STATUS), payload, qos=1, retain=retain, timeout=CONFIRM_S)
+
+    async def _expect_centre(self, way: MqttSettings) -> None:
+        """Leave this way when the centre is not heard on it and there is another to try."""
+        while (patience_s := self._ways.patience_s) is not None:
+            if self._clock.mono_s() - self._heard_at >= patience_s:
+                raise UnheardError(
+                    f"the broker {way} lets us in, but the centre was not heard there: "
+                    "see that the centre runs and is connected to this broker"
+                )
+            await asyncio.sleep(1.0)
 
     # -- up
 
@@ -208,18 +257,38 @@ class Publisher:
         while True:
             self._wake.clear()
             await self._events.refresh()
-            parcel = await self._events.next(backlog_may_go=not self._backlog_on_line)
+            now = self._clock.mono_s()
+            wait_s = self._backlog_pace.wait_s(now)
+            parcel = await self._events.next(backlog_may_go=not (self._backlog_on_line or wait_s))
             if parcel is not None:
                 group.create_task(self._put(client, Channel.EVENTS, parcel))
-                self._backlog_on_line = self._backlog_on_line or not parcel.urgent
+                if parcel.urgent:
+                    self._hurry_until = now + BURNING_S
+                else:
+                    self._backlog_on_line = True
+                    self._backlog_pace.spent(len(parcel.payload))
                 continue
-            if not self._readings_on_line and (parcel := self._readings.next()) is not None:
-                self._readings_on_line = True
-                group.create_task(self._put(client, Channel.READINGS, parcel))
-                continue
+            readings_wait_s = self._readings_pace.wait_s(now)
+            if not (self._readings_on_line or readings_wait_s) and self._readings_due(now):
+                parcel = self._readings.next()
+                if parcel is not None:
+                    self._readings_at = now
+                    self._readings_on_line = True
+                    self._readings_pace.spent(len(parcel.payload))
+                    group.create_task(self._put(client, Channel.READINGS, parcel))
+                    continue
+            held_s = min(w for w in (wait_s, readings_wait_s, LOOK_AGAIN_S) if w)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_AGAIN_S):
+                async with asyncio.timeout(held_s):
                     await self._wake.wait()
+
+    def _readings_due(self, now: float) -> bool:
+        """Whether readings that wait are worth a message now."""
+        return (
+            now < self._hurry_until
+            or self._buffer.depth >= FULL_ROWS
+            or now - self._readings_at >= self._settings.readings_every_s
+        )
 
     async def _put(self, client: Client, channel: Channel, parcel: Parcel) -> None:
         await client.publish(self._topic(channel), parcel.payload, qos=1, timeout=CONFIRM_S)
@@ -264,17 +333,28 @@ class Publisher:
         alive = decode_alive(payload)
         if retained:
             return  # proof of a life long past
-        self.alive_at = self._clock.mono_s()
+        before, self.alive_at = self.alive_at, self._clock.mono_s()
+        self._heard_at = self.alive_at
+        self._ways.heard()
+        if before is None or self.alive_at - before > AWAY_S:
+            self._say_all()  # what was said meanwhile, the centre may not have heard
         self._readings.sender.on_epoch(alive.epoch)
         if await self._events.on_epoch(alive.epoch):
             self._log.warning("epoch_changed", epoch=alive.epoch)
             self._orders.want_snapshot()
+            self._say_all()  # another database does not know what we last said
+
+    def _say_all(self) -> None:
+        self._heartbeats.whole()
+        self._beat.set()
 
     async def _hear_ack(self, ack: Ack) -> None:
         if ack.lane is Lane.EVENTS:
             outcome = await self._events.on_ack(ack)
         else:
             outcome = self._readings.on_ack(ack)
+        self._heard_at = self._clock.mono_s()
+        self._ways.heard()
         if outcome.answered and ack.echo_ms is not None:
             self._clock.heard_server(ack.server_ms, ack.echo_ms)
         if outcome.snapshot or (outcome.new_stream and ack.lane is Lane.EVENTS):
@@ -286,18 +366,17 @@ class Publisher:
     def _topic(self, channel: Channel) -> str:
         return gateway_topic(self._area, self._gateway, channel)
 
-    def _tell(self, trouble: str | None) -> None:
+    def _tell(self, way: MqttSettings, trouble: str | None) -> None:
         """Log the change, not the try."""
-        if trouble == self._told:
-            return
         if trouble is None:
-            self._log.info("uplink_up", host=self._settings.host, port=self._settings.port)
-        else:
-            self._log.warning("uplink_down", host=self._settings.host, why=trouble)
-        self._told = trouble
+            self._log.info("uplink_up", way=str(way))
+            self._told.clear()
+        elif self._told.get(str(way)) != trouble:
+            self._log.warning("uplink_down", way=str(way), why=trouble)
+            self._told[str(way)] = trouble
 
 
-async def _alone(connection: Coroutine[Any, Any, str]) -> str:
+async def _alone(connection: Coroutine[Any, Any, tuple[str, bool]]) -> tuple[str, bool]:
     """Run it in a task of its own: a cancellation of ours is neither lost in it nor taken for its end.
 
     Until Python 3.12 `asyncio.wait_for`, which aiomqtt waits with, may swallow a cancellation, and a
@@ -310,7 +389,7 @@ async def _alone(connection: Coroutine[Any, Any, str]) -> str:
         while not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=GOODBYE_S)
-    return "cancelled from within" if task.cancelled() else task.result()
+    return ("cancelled from within", False) if task.cancelled() else task.result()
 
 
 def _end_if_cancelled() -> None:

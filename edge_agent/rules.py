@@ -12,7 +12,7 @@ from pathlib import Path
 from device_profiles.schema import Profile
 from edge_agent.config import ConfigError, nearest, on_lines
 from edge_agent.plan import Configured, check
-from wire.messages import BusConfig, Transport
+from wire.messages import BusConfig, GatewayConfig, Transport
 
 
 def check_buses(path: Path, buses: Sequence[BusConfig], profiles: Mapping[str, Profile]) -> None:
@@ -33,6 +33,18 @@ def problems(buses: Sequence[BusConfig], profiles: Mapping[str, Profile]) -> tup
         place = f"bus {bus.bus!r}"
         found += [f"{place}: {problem}" for problem in (*_address(bus), *_detectors(bus, profiles))]
     return tuple(found)
+
+
+def takes_all(before: Sequence[BusConfig], config: GatewayConfig) -> tuple[str, ...]:
+    """That a configuration would leave nothing to watch where something is watched; empty when it may."""
+    if config.may_watch_nothing or _count(config.buses) or not _count(before):
+        return ()
+    mend = "if that is meant, say so at the centre: smokewatch-central admin gateway stand-down"
+    return (f"it would take all {_count(before)} detectors from the watch: {mend}",)
+
+
+def _count(buses: Sequence[BusConfig]) -> int:
+    return sum(len(bus.detectors) for bus in buses)
 
 
 def configured(bus: BusConfig, profiles: Mapping[str, Profile]) -> list[Configured]:

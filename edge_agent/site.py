@@ -1,7 +1,8 @@
 """All buses of this gateway: which configuration holds, who watches, what is known.
 
-Law of this file: a configuration is judged whole before anything is touched, the last good one holds, and a
-change takes from the watch only what it must: a bus whose line stays the same is never closed.
+Law of this file: a configuration is judged whole before anything is touched, the last good one holds, one
+under which a bus falls silent is given up again, and a change takes from the watch only what it must: a bus
+whose line stays the same is never closed.
 """
 
 from __future__ import annotations
@@ -17,8 +18,18 @@ import structlog
 from device_profiles.schema import Profile
 from edge_agent.observation import Observation, Sample
 from edge_agent.poller import BUS_KEY, Poller, states_of
+from edge_agent.probation import (
+    PROBATION_S,
+    Probation,
+    Refused,
+    Standing,
+    Verdict,
+    decode_standing,
+    encode_standing,
+    trial_of,
+)
 from edge_agent.recorder import Recorder
-from edge_agent.rules import problems
+from edge_agent.rules import problems, takes_all
 from edge_agent.tracker import (
     BusState,
     DetectorState,
@@ -34,6 +45,8 @@ from wire.messages import BusConfig, EventKind, GatewayConfig
 FIRST_LAP_WAIT_S = 10.0
 """A snapshot waits so long for every bus's first lap; what is not read by then is unknown."""
 SNAPSHOT_EVERY_S = 6 * 3600.0
+LOOK_S = 1.0
+"""How often a configuration on probation is looked at."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
@@ -49,8 +62,13 @@ class Kept(Protocol):
         """Drop states of what is no longer configured."""
         ...
 
-    def save_config(self, config: GatewayConfig) -> None:
-        """Keep the configuration that holds."""
+    @property
+    def config_standing(self) -> bytes | None:
+        """How the configuration that holds stands."""
+        ...
+
+    def save_config(self, config: GatewayConfig | None, standing: bytes) -> None:
+        """Keep the configuration that holds (None: the local file's) and how it stands."""
         ...
 
 
@@ -77,6 +95,9 @@ class Site:
         self._pollers: dict[str, Poller] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wanted: GatewayConfig | None = None
+        self._local: tuple[Sequence[BusConfig], float] = ((), 0.0)
+        self._probation: Probation | None = None
+        self._refused: Refused | None = None
         self._some = asyncio.Event()
         self._snapshot_wanted = asyncio.Event()
         self._log = structlog.get_logger()
@@ -106,11 +127,18 @@ class Site:
 
     async def start(self, local: Sequence[BusConfig], report_s: float, pushed: GatewayConfig | None) -> None:
         """Begin to watch: by the last good pushed configuration, else by the local file."""
+        self._local = (local, report_s)
+        standing = decode_standing(await asyncio.to_thread(lambda: self._kept.config_standing))
+        self._refused = standing.refused
+        if standing.refused is not None:
+            self.error = standing.refused.why
         if pushed is not None:
             found = self._judge(pushed)
             if found:
                 self._refuse(pushed, found)
                 pushed = None
+        if pushed is not None and standing.trial is not None:
+            self._probation = Probation(standing.trial, self._now())
         self.applied = pushed
         buses, every_s = (local, report_s) if pushed is None else (pushed.buses, pushed.report_s)
         tracked = await asyncio.to_thread(self._kept.tracked)
@@ -142,17 +170,22 @@ class Site:
     async def run(self) -> None:
         """Apply what is pushed, for ever."""
         while True:
-            await self._some.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if self._probation is None else LOOK_S):
+                    await self._some.wait()
             self._some.clear()
             config, self._wanted = self._wanted, None
-            if config is None:
-                continue
             try:
-                await self._take(config)
+                if config is not None:
+                    await self._take(config)
+                    self._changed()
+                if self._probation is not None:
+                    await self._look_at(self._probation)
             except Exception as error:  # noqa: BLE001 -- a configuration must not end the watch
                 self._log.exception("a configuration could not be applied")
-                self.error = f"version {config.version} could not be applied: {error}"[:500]
-            self._changed()
+                version = self.config_version if config is None else config.version
+                self.error = f"version {version} could not be applied: {error}"[:500]
+                self._changed()
 
     async def snapshots(self) -> None:
         """Record a snapshot when one is wanted, and every six hours."""
@@ -179,29 +212,91 @@ class Site:
             return ("its hash does not fit its content: publish it again",)
         return problems(config.buses, self._profiles)
 
+    def _found(self, config: GatewayConfig) -> tuple[str, ...]:
+        current = self.applied
+        if current is not None and current.epoch == config.epoch and config.version < current.version:
+            return (f"it is older than version {current.version}, which holds",)
+        return self._judge(config) or takes_all([poller.bus for poller in self.pollers], config)
+
     async def _take(self, config: GatewayConfig) -> None:
         current = self.applied
         if current == config:
             self.error = None
             return
-        if current is not None and current.epoch == config.epoch and config.version < current.version:
-            found: tuple[str, ...] = (f"it is older than version {current.version}, which holds",)
-        else:
-            found = self._judge(config)
+        if self._refused is not None and self._refused.is_(config):
+            self.error = self._refused.why
+            return
+        found = self._found(config)
         if found:
             await self._tell_refusal(config, found)
             return
-        self.error = None
-        try:
-            await asyncio.to_thread(self._kept.save_config, config)
-        except Exception as error:  # noqa: BLE001 -- watching by it matters more than keeping it
-            self._log.error("the configuration cannot be kept over a restart", why=str(error))
+        self.error = self._refused = None
+        same = current is not None and current.hash == config.hash
+        if not same:
+            self._put_on_probation(config)
         self.applied = config
-        if current is not None and current.hash == config.hash:
+        await self._keep()
+        if same:
             return
         self._log.info("configuration applied", version=config.version, buses=len(config.buses))
         await self._apply(config.buses, TrackPolicy(report_s=config.report_s))
+        if self._probation is not None:  # what was read until now was read under the one before
+            self._probation = Probation(self._probation.trial, self._now())
         self.want_snapshot()
+
+    def _put_on_probation(self, config: GatewayConfig) -> None:
+        before = None if self._probation is None else self._probation.trial
+        answering = [poller.bus.bus for poller in self.pollers if poller.status().answering]
+        watched = [bus.bus for bus in config.buses if bus.detectors]
+        trial = trial_of(before, self.applied, answering, watched)
+        self._probation = None if trial is None else Probation(trial, self._now())
+
+    async def _look_at(self, probation: Probation) -> None:
+        answered = {
+            poller.bus.bus: max(
+                (state.last_answer for state in poller.states.values() if state and state.last_answer),
+                default=None,
+            )
+            for poller in self.pollers
+        }
+        match probation.look(answered, self._now()):
+            case Verdict.KEEP:
+                self._probation = None
+                await self._keep()
+            case Verdict.REVERT:
+                await self._revert(probation)
+            case Verdict.WAIT:
+                pass
+
+    async def _revert(self, probation: Probation) -> None:
+        """Back to the last good configuration: on disk first, then told, then watched by."""
+        tried, good = self.applied, probation.trial.last_good
+        self._probation = None
+        assert tried is not None, "only a pushed configuration is on probation"
+        names = ", ".join(probation.trial.buses)
+        holds = "the local file" if good is None else f"version {good.version}"
+        self.error = (
+            f"version {tried.version}: bus {names} answered before it and not within {PROBATION_S:.0f} s "
+            f"under it: {holds} holds again; correct that bus and publish a new version"
+        )[:500]
+        self._refused = Refused(tried.epoch, tried.version, tried.hash, self.error)
+        self.applied = good
+        self._log.error("configuration reverted", version=tried.version, buses=names, holds=holds)
+        await self._keep()
+        text = f"配置已退回 / configuration reverted: {self.error}"[:500]
+        await self._recorder.record([Observation(EventKind.NOTE, text=text)], {})
+        buses, report_s = self._local if good is None else (good.buses, good.report_s)
+        await self._apply(buses, TrackPolicy(report_s=report_s))
+        self.want_snapshot()
+        self._changed()
+
+    async def _keep(self) -> None:
+        trial = None if self._probation is None else self._probation.trial
+        standing = encode_standing(Standing(trial, self._refused))
+        try:
+            await asyncio.to_thread(self._kept.save_config, self.applied, standing)
+        except Exception as error:  # noqa: BLE001 -- watching by it matters more than keeping it
+            self._log.error("the configuration cannot be kept over a restart", why=str(error))
 
     async def _tell_refusal(self, config: GatewayConfig, found: Sequence[str]) -> None:
         before = self.error

@@ -6,6 +6,7 @@ Law of this file: whoever reads the log learns which file, why and what to do; a
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 
 from edge_agent.config import MqttSettings
@@ -26,7 +27,8 @@ def context_of(settings: MqttSettings) -> ssl.SSLContext | None:
     """
     if not settings.tls:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the certificate and the host's name
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)  # checks the certificate and the host's name
+    context.name = settings.server_name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.ca_file is None:
         context.load_default_certs()
@@ -76,8 +78,10 @@ def plain_words(error: BaseException, settings: MqttSettings) -> str | None:
 
 def _broker_unproved(error: ssl.SSLCertVerificationError, settings: MqttSettings) -> str:
     if error.verify_code in _HOST_MISMATCH:
+        key = "host" if settings.server_name is None else "server_name"
+        name = settings.server_name or settings.host
         return (
-            f"the broker's certificate is not for mqtt.host {settings.host!r}: give the name that is in it, "
+            f"the broker's certificate is not for mqtt.{key} {name!r}: give the name that is in it, "
             "or have a certificate made for this name"
         )
     if error.verify_code in _NOT_NOW:
@@ -98,6 +102,31 @@ def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return (error.reason or "no PEM of the right kind").lower().replace("_", " ")
     return (error.strerror or str(error)).lower()
+
+
+class _Context(ssl.SSLContext):
+    """Asks for `name` (SNI) and expects it in the certificate, whatever host was called."""
+
+    name: str | None = None
+
+    def wrap_socket(
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        """As the MQTT library calls it, with the host as the name."""
+        return super().wrap_socket(
+            sock,
+            server_side,
+            do_handshake_on_connect,
+            suppress_ragged_eofs,
+            self.name or server_hostname,
+            session,
+        )
 
 
 class LastWord(logging.Handler):

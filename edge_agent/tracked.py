@@ -43,7 +43,7 @@ class TrackPolicy:
     """One that changes is reported at most as often as this."""
     deadband: Mapping[Role, float] = field(
         default_factory=lambda: MappingProxyType(
-            {Role.SMOKE: 0.1, Role.TEMPERATURE: 0.5, Role.BATTERY: 0.05, Role.CONTAMINATION: 1.0}
+            {Role.SMOKE: 0.2, Role.TEMPERATURE: 0.5, Role.BATTERY: 0.05, Role.CONTAMINATION: 1.0}
         )
     )
     """Smaller changes are not reported; in the reading's unit."""

@@ -171,7 +171,10 @@ class BusStatus(Struct, frozen=True, omit_defaults=True):
 
 
 class Status(Struct, frozen=True, omit_defaults=True):
-    """Heartbeat every 30 s, and (with `online` false) the last will. Topic `up/status`, QoS 1, retained."""
+    """Heartbeat every 30 s, and (with `online` false) the last will. Topic `up/status`, QoS 1.
+
+    Retained, but for a brief one: the broker keeps the last whole heartbeat or the will.
+    """
 
     online: bool
     boot: Stream
@@ -190,6 +193,8 @@ class Status(Struct, frozen=True, omit_defaults=True):
     config_error: Text | None = None
     """Why the last pushed configuration was refused; null when it was applied."""
     storage_error: Text | None = None
+    brief: bool = False
+    """Only `outbox_depth` and `oldest_unacked_event_s` are said; all else is as in the last whole one."""
 
 
 class Ask(StrEnum):

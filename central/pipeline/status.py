@@ -38,15 +38,35 @@ async def take_status(
         return None
     if await leases.registered_area(tx, gateway) is None:
         return None
+    said = _judged(status, received_at)
+    if status.brief:
+        said = said[:1]  # it says how old the oldest event is, and nothing of the rest
+        status = _whole(await leases.last_status(tx, gateway), status)
     since = await leases.renew(tx, gateway, area, msgspec.to_builtins(status))
     known = await sources.of_gateway(tx, gateway)
-    for part, condition, present, detail in _judged(status, received_at):
+    for part, condition, present, detail in said:
         await _own(tx, area, gateway, part, condition, known, present=present, detail=detail)
-    await configs.reported(tx, gateway, applied_hash=status.config_hash, error=status.config_error)
+    if not status.brief:  # else no whole heartbeat of this boot is known: it comes within half an hour
+        await configs.reported(tx, gateway, applied_hash=status.config_hash, error=status.config_error)
     if since is None:
         return None
     await end_own(tx, condition=Condition.GATEWAY_SILENT, gateway=gateway, part="", reason=Reason.HEARD_AGAIN)
     return await _ask_how_it_is(tx, gateway, status)
+
+
+def _whole(last: dict[str, Any] | None, brief: Status) -> Status:
+    """The last whole heartbeat of the same boot with what a brief one says; without one, the brief one."""
+    try:
+        whole = msgspec.convert(last, Status)
+    except msgspec.ValidationError:
+        return brief
+    if whole.boot != brief.boot:
+        return brief
+    return msgspec.structs.replace(
+        whole,
+        outbox_depth=brief.outbox_depth,
+        oldest_unacked_event_s=brief.oldest_unacked_event_s,
+    )
 
 
 def _judged(status: Status, received_at: datetime) -> list[tuple[str, Condition, bool, dict[str, Any]]]:

@@ -83,6 +83,9 @@ def _add_gateways(group: Subparsers) -> None:
     config = _parser(group, "config", "the configuration a gateway is wanted to run, as JSON")
     config.add_argument("id")
     _work(config, commands.gateway_config)
+    stand_down = _parser(group, "stand-down", "have a gateway on which no detector hangs watch nothing")
+    stand_down.add_argument("id")
+    _work(stand_down, commands.gateway_stand_down)
 
 
 def _add_buses(group: Subparsers) -> None:

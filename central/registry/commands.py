@@ -168,6 +168,13 @@ async def gateway_config(args: argparse.Namespace, store: Store) -> None:
     _say(json.dumps(config, ensure_ascii=False, indent=2))
 
 
+async def gateway_stand_down(args: argparse.Namespace, store: Store) -> None:
+    """Say that a gateway without detectors is to watch nothing."""
+    async with store.transaction() as tx:
+        version = await watching.stand_down(tx, args.id, args.by, from_where=FROM_WHERE)
+    _say("already wanted (已是如此)" if version is None else f"version {version}: watch nothing (停止监视)")
+
+
 async def lane_list(args: argparse.Namespace, store: Store) -> None:
     """What is stored of each stream of events."""
     async with store.transaction() as tx:

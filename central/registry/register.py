@@ -59,7 +59,8 @@ async def register(
     await audit.note(
         tx, who=by, action=f"register_{kind}", subject=f"{kind}:{record.id}", from_where=from_where
     )
-    return await _tell(tx, touched, by)
+    # A detector that is hung elsewhere by name may leave a gateway with none.
+    return await _tell(tx, touched, by, may_watch_nothing=isinstance(record, Detector))
 
 
 async def save(tx: Tx, record: Record, *, by: str, profiles: Profiles) -> set[str]:
@@ -124,7 +125,8 @@ async def remove(tx: Tx, detector: str, *, by: str, from_where: str = "") -> tup
     await audit.note(
         tx, who=by, action="remove_detector", subject=f"detector:{detector}", from_where=from_where
     )
-    return await _tell(tx, {gateway}, by)
+    # Whoever takes the last one off the wall by name means that nothing is watched there any more.
+    return await _tell(tx, {gateway}, by, may_watch_nothing=True)
 
 
 async def hang(tx: Tx, detector: str, placement: Placement, profile: Profile) -> set[str]:
@@ -201,5 +203,11 @@ async def _save_worker(tx: Tx, worker: Worker) -> None:
     await rows.save_worker(tx, asdict(worker), grids, contacts)
 
 
-async def _tell(tx: Tx, gateways: set[str], by: str) -> tuple[str, ...]:
-    return tuple([gateway for gateway in sorted(gateways) if await rebuild(tx, gateway, by) is not None])
+async def _tell(tx: Tx, gateways: set[str], by: str, *, may_watch_nothing: bool = False) -> tuple[str, ...]:
+    return tuple(
+        [
+            gateway
+            for gateway in sorted(gateways)
+            if await rebuild(tx, gateway, by, may_watch_nothing=may_watch_nothing) is not None
+        ]
+    )

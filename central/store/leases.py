@@ -80,6 +80,12 @@ async def renew(tx: Tx, gateway: str, area: str, status: dict[str, Any]) -> date
     return row["silent_since"] if row else None
 
 
+async def last_status(tx: Tx, gateway: str) -> dict[str, Any] | None:
+    """What the last heartbeat said; None before the first. The lease is held until the transaction's end."""
+    row = await (await tx.conn.execute(_sql["was_silent"], {"gateway": gateway})).fetchone()
+    return row["status"] if row else None
+
+
 async def goodbye(tx: Tx, gateway: str) -> None:
     """A last will or a farewell came: a hint for people, no proof of anything."""
     await tx.conn.execute(_sql["goodbye"], {"gateway": gateway})

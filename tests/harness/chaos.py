@@ -36,6 +36,10 @@ class ChaosProxy:
         """Each chunk, in each direction, waits this long."""
         self.accepted = 0
         """Connections taken so far."""
+        self.carried = {"up": 0, "down": 0}
+        """Bytes forwarded so far."""
+        self.pieces = {"up": 0, "down": 0}
+        """In how many pieces; about one TCP segment each when little is sent."""
         self._links: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -96,6 +100,8 @@ class ChaosProxy:
                     await asyncio.sleep(self.delay_s)
                 if self.swallow_up if up else self.swallow_down:
                     continue
+                self.carried["up" if up else "down"] += len(data)
+                self.pieces["up" if up else "down"] += 1
                 sink.write(data)
                 await sink.drain()
 

@@ -9,10 +9,11 @@ import pytest
 from central.registry.errors import MissingError, RegistryError, TakenError
 from central.registry.kinds import Bus, Detector, Gateway, Household, Placement
 from central.registry.register import place, register, remove
-from central.registry.watching import new_epoch, read_config, rebuild
+from central.registry.watching import new_epoch, read_config, rebuild, stand_down
 from central.store import audit
 from central.store import registry as rows
 from central.store.errors import StoreRefused
+from central.store.pool import Tx
 from central.store.tokens import find_token, make_token, revoke_token
 from tests.harness.street import PROFILES, fill, opened
 
@@ -46,6 +47,36 @@ async def test_moving_twice_at_one_moment_is_still_a_history(database: str):
             places = await rows.placements(tx, "d-0006")
         assert len(places) == 2
         assert places[0]["from_at"] < places[0]["to_at"] <= places[1]["from_at"]
+
+
+async def test_only_a_persons_word_has_a_gateway_watch_nothing(database: str):
+    """Taking the last detector away by name says so; a registry that merely came out empty does not."""
+    async with opened(database) as store:
+        await fill(store)
+        async with store.transaction() as tx:
+            hanging = [row["detector"] for row in await rows.watched(tx, "gw-xh-1") if row["detector"]]
+            with pytest.raises(RegistryError, match=f"still watches {len(hanging)} detectors"):
+                await stand_down(tx, "gw-xh-1", "wu")
+            with pytest.raises(MissingError):
+                await stand_down(tx, "gw-none", "wu")
+            flags = []
+            for detector in hanging:
+                await remove(tx, detector, by="wu")
+                flags.append(await _may_watch_nothing(tx))
+            assert flags == [False] * (len(hanging) - 1) + [True]
+            await rebuild(tx, "gw-xh-1", "import", again=True)
+            assert not await _may_watch_nothing(tx)
+            assert await stand_down(tx, "gw-xh-1", "wu") is not None
+            assert await _may_watch_nothing(tx)
+            assert [row["action"] for row in await audit.about(tx, "gateway:gw-xh-1")][-1:] == [
+                "stand_down_gateway"
+            ]
+
+
+async def _may_watch_nothing(tx: Tx) -> bool:
+    latest = await rows.latest_config(tx, "gw-xh-1")
+    assert latest is not None
+    return read_config(latest["body"]).may_watch_nothing
 
 
 async def test_an_address_that_is_held_is_refused_with_its_holder(database: str):

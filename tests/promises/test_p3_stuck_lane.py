@@ -13,7 +13,7 @@ from central import pipeline
 from central.store.overview import overview
 from tests.harness.acting import Centre, acting_centre, tell
 from tests.harness.town import batch, event, send
-from wire.messages import EventKind
+from wire.messages import BusStatus, EventKind
 
 
 @pytest.fixture
@@ -42,6 +42,28 @@ async def test_events_that_wait_longer_than_thirty_seconds_are_one_incident(cent
     assert await incidents(centre) == [("events_stuck", "active_unacknowledged")]
     row = await centre.town.one("SELECT detail FROM alarm")
     assert (row["detail"]["count"], len(set(row["detail"]["homes"]))) == (2, 2)
+
+
+async def test_a_brief_heartbeat_tells_the_lane_and_leaves_all_else_as_it_was(centre: Centre) -> None:
+    """It saves mobile data and may hide nothing: the stuck bus stays stuck, the stuck lane is told."""
+    late = [BusStatus("bus-1", up=True, lap_age_s=61.0)]
+    await centre.heartbeat(buses=late, config_hash="c" * 64)
+    assert await incidents(centre) == [("bus_stuck", "active_unacknowledged")]
+    await centre.heartbeat(brief=True, oldest_unacked_event_s=31.0, outbox_depth=4)
+    await centre.heartbeat(brief=True, oldest_unacked_event_s=61.0, outbox_depth=5)
+    assert sorted(await incidents(centre)) == [
+        ("bus_stuck", "active_unacknowledged"),
+        ("events_stuck", "active_unacknowledged"),
+    ]
+    row = await centre.town.one("SELECT status FROM lease WHERE gateway = 'gw-1'")
+    kept = row["status"]
+    assert (kept["config_hash"], kept["outbox_depth"]) == ("c" * 64, 5)
+    assert kept["buses"][0]["lap_age_s"] == 61.0
+    await centre.heartbeat(brief=True)
+    assert ("events_stuck", "closed") in await incidents(centre)
+    assert ("bus_stuck", "active_unacknowledged") in await incidents(centre)
+    await centre.heartbeat(buses=[BusStatus("bus-1", up=True, lap_age_s=1.0)])
+    assert ("bus_stuck", "closed") in await incidents(centre)
 
 
 async def test_it_closes_with_the_first_heartbeat_that_says_so(centre: Centre) -> None:

@@ -18,7 +18,7 @@ WHERE gateway = %(gateway)s
 RETURNING gateway
 
 -- name: was_silent
-SELECT silent_since FROM lease WHERE gateway = %(gateway)s FOR UPDATE
+SELECT silent_since, status FROM lease WHERE gateway = %(gateway)s FOR UPDATE
 
 -- name: goodbye
 UPDATE lease SET said_goodbye = true WHERE gateway = %(gateway)s

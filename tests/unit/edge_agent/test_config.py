@@ -40,6 +40,27 @@ def test_the_smallest_file_has_sound_defaults(tmp_path: Path) -> None:
     assert tls.mqtt.port == 8883
 
 
+def test_further_ways_take_what_they_leave_out_from_the_first(tmp_path: Path) -> None:
+    """Ports by transport and TLS; a server name belongs to its host."""
+    (tmp_path / "ca.pem").write_text("x")
+    text = MINIMAL + (
+        'tls = true\nca_file = "ca.pem"\nserver_name = "broker.example"\n'
+        '[[mqtt.also]]\ntransport = "websocket"\n'
+        '[[mqtt.also]]\nhost = "10.0.0.2"\nport = 443\ntransport = "websocket"\npath = "/ws"\n'
+        '[[mqtt.also]]\nhost = "10.0.0.3"\nserver_name = "second.example"\n'
+    )
+    ways = read_settings(_write(tmp_path, text), {}).mqtt.ways
+    assert [(str(way), way.server_name) for way in ways] == [
+        ("127.0.0.1:8883", "broker.example"),
+        ("127.0.0.1:443/mqtt", "broker.example"),
+        ("10.0.0.2:443/ws", None),
+        ("10.0.0.3:8883", "second.example"),
+    ]
+    assert {way.ca_file for way in ways} == {tmp_path / "ca.pem"}
+    plain = read_settings(_write(tmp_path, MINIMAL + 'transport = "websocket"\n'), {})
+    assert str(plain.mqtt) == "127.0.0.1:80/mqtt"
+
+
 def test_the_example_file_is_right() -> None:
     """What the documentation shows passes every rule."""
     path = Path(__file__).parents[3] / "docs" / "examples" / "edge.toml"
@@ -78,6 +99,10 @@ def test_a_password_comes_from_its_file_or_the_environment_and_is_never_shown(tm
         ),
         (MINIMAL + '[[bus]]\nbus = "b"\ntransport = "canbus"\naddress = "/dev/x"\n', ["bus[0].transport"]),
         (MINIMAL + "mqtt = 3\n", ["mqtt.mqtt"]),
+        (MINIMAL + "[[mqtt.also]]\nprot = 1\n", ["mqtt.also[0].prot", "did you mean 'port'"]),
+        (MINIMAL + '[[mqtt.also]]\npath = "mqtt"\n', ["mqtt.also[0].path"]),
+        (MINIMAL + 'transport = "udp"\n', ["mqtt.transport"]),
+        (MINIMAL + 'server_name = "b.example"\n', ["mqtt.server_name", "set tls = true"]),
         ("bus = 7\n" + MINIMAL, ["bus: 7"]),
         ("bus = [7]\n" + MINIMAL, ["bus[0]: 7"]),
     ],

@@ -243,7 +243,7 @@ def test_commands_and_configuration_are_remembered(path):
     box = Outbox.open(path, "machine-1")
     assert box.config is None
     config = seal_config("e" * 32, 4, [], 60.0)
-    box.save_config(config)
+    box.save_config(config, b"standing")
     box.save_epoch("e" * 32)
     for number in range(1005):
         box.command_done(f"{number:032x}")
