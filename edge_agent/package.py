@@ -82,13 +82,8 @@ def verify(package: Path, signature: Path, key: Path) -> None:
     """Raises PackageError unless `signature` is the key's for exactly these bytes."""
     if not key.is_file():
         raise PackageError(f"{key}: no such file: put the public key there that updates are signed for")
-    try:
-        with signature.open("rb") as file:
-            size = len(file.read(SIGNATURE_BYTES + 1))
-    except OSError as error:
-        raise PackageError(f"{signature}: {error.strerror}: bring the package's signature along") from None
-    if size != SIGNATURE_BYTES:
-        raise PackageError(f"{signature}: not a signature of {SIGNATURE_BYTES} bytes: fetch it again")
+    if signature.stat().st_size != SIGNATURE_BYTES:
+        raise PackageError(f"{package.name}.sig: not a signature of {SIGNATURE_BYTES} bytes: fetch it again")
     command = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin"]
     files = ["-inkey", str(key), "-sigfile", str(signature), "-in", str(package)]
     if _run([*command, *files]).returncode != 0:

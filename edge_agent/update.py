@@ -149,7 +149,8 @@ def _bring(source: Path, target: Path, most: int) -> None:
                     raise PackageError(f"{source}: larger than such a file can be")
                 writing.write(piece)
     except OSError as error:
-        raise PackageError(f"{error.filename or source}: {error.strerror}") from None
+        mend = "give the package and, beside it, its signature"
+        raise PackageError(f"{error.filename or source}: {error.strerror}: {mend}") from None
 
 
 def _try_out(version: Path, config: Path, name: str) -> None:
