@@ -1,7 +1,7 @@
 """Builds the agent's Debian package: `tools/deb.py [--arch arm64] [--python 3.11] [--out dist]`.
 
-The same sources and the same SOURCE_DATE_EPOCH give the same bytes. Libraries are wheels that the lock file names
-by hash, also for another architecture than this machine's; nothing is compiled.
+The same sources and the same SOURCE_DATE_EPOCH give the same bytes. Libraries are wheels that the lock file
+names by hash, also for another architecture than this machine's; nothing is compiled.
 """
 
 from __future__ import annotations
