@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TextIO, cast
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
@@ -27,6 +27,7 @@ from edge_agent.outbox_file import StorageError, look
 from edge_agent.package import PackageError
 from edge_agent.plan import plan
 from edge_agent.rules import check_buses, configured
+from edge_agent.systemd import PRIORITIES, is_journal
 from edge_agent.update import CONFIG, Places, back, standing, update
 
 _EXAMPLES = """\
@@ -168,6 +169,10 @@ class _Stdout:
             sys.stdout.flush()
 
 
+def _with_level(_logger: Any, method: str, line: Any) -> str:
+    return f"<{PRIORITIES.get('error' if method == 'exception' else method, 6)}>{line}"
+
+
 def _log_to_stdout(form: Literal["json", "console"]) -> None:
     # A plain traceback: one with all locals takes a second to draw, in which no detector is read, and may
     # show a password.
@@ -184,6 +189,7 @@ def _log_to_stdout(form: Literal["json", "console"]) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([structlog.processors.format_exc_info] if form == "json" else []),
             renderer,
+            *([_with_level] if is_journal(os.environ, 1) else []),
         ],
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stdout())),
         cache_logger_on_first_use=True,

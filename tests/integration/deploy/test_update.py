@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -290,6 +291,46 @@ def test_spoilt_files_of_the_launcher_leave_something_running(gateway: Gateway, 
     ):
         file.write_bytes(rubbish)
     assert gateway.start_and_see(1) == OLD
+
+
+class PowerCut(BaseException):
+    """Nothing after it happens, no cleaning up either."""
+
+
+@pytest.mark.parametrize("step", range(1, 9))
+def test_an_update_cut_off_at_any_step_leaves_a_version_that_runs(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Power fails before the n-th step: the box starts something whole, and takes the update again."""
+    package = gateway.package(RUNS)
+    calls = 0
+
+    def before(real: Callable[..., Any]) -> Callable[..., Any]:
+        def cut(*arguments: Any, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls >= step:
+                raise PowerCut
+            return real(*arguments, **named)
+
+        return cut
+
+    with monkeypatch.context() as patched:
+        for place, name in ((os, "sync"), (os, "fsync"), (os, "write"), (Path, "rename"), (Path, "replace")):
+            patched.setattr(place, name, before(getattr(place, name)))
+        patched.setattr(shutil, "rmtree", before(shutil.rmtree))
+        patched.setattr(gateway, "restart", before(gateway.restart))
+        with pytest.raises(PowerCut):
+            gateway.update(package)
+    assert calls >= step
+    status = standing(gateway.places)[0]
+    assert status in (f"version {OLD}", f"version {NEW} on trial")
+    assert gateway.start_and_see(1) == (NEW if "trial" in status else OLD)
+    if "trial" in status:
+        back(gateway.places, gateway.restart)
+    gateway.update(package)
+    gateway.end()
+    assert gateway.start_and_see(2) == NEW
 
 
 def test_a_person_can_go_back(gateway: Gateway) -> None:
