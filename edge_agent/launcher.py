@@ -183,8 +183,10 @@ def _remember(state: Path, memory: Memory) -> None:
 
 
 def _read(path: Path, meaning: Callable[[str], T]) -> T | None:
+    # As little trusted as the folder: a link or a pipe laid there must not lead or hold anybody.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with path.open("rb") as file:
+        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 -- by handle
             return meaning(file.read(_MOST_BYTES).decode())
     except (OSError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
         return None

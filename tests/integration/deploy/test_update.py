@@ -333,6 +333,18 @@ def test_an_update_cut_off_at_any_step_leaves_a_version_that_runs(
     assert gateway.start_and_see(2) == NEW
 
 
+def test_what_the_agents_user_lays_into_its_folder_holds_nobody(gateway: Gateway) -> None:
+    """Root reads and writes there: a pipe without a writer, a link to another file."""
+    victim = gateway.folder / "victim"
+    victim.write_text("untouched")
+    os.mkfifo(gateway.places.state / PROOF)
+    (gateway.places.state / MEMORY).symlink_to(victim)
+    (gateway.places.state / f"{MEMORY}.new").symlink_to(victim)
+    gateway.update(gateway.package(RUNS))
+    assert gateway.start_and_see(1) == NEW
+    assert victim.read_text() == "untouched"
+
+
 def test_a_person_can_go_back(gateway: Gateway) -> None:
     """Also from a proven version; there is no second step back."""
     gateway.update(gateway.package(RUNS))
