@@ -8,9 +8,13 @@ ARGS ?=
 # How often the kill and fault loops of `make soak` run.
 SMOKEWATCH_SOAK_LOOPS ?= 200
 SOAK_REPORT ?= .cache/soak.xml
+# Whose gateways the Debian package is for, and where a Debian root for trying it is kept.
+ARCH ?= amd64
+DEB_PYTHON ?= 3.11
+SMOKEWATCH_DEBIAN_ROOT ?= /var/cache/smokewatch/bookworm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test soak check bench lock
+.PHONY: help setup setup-demo demo test soak check bench lock deb package
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +65,13 @@ bench: setup  ## Every benchmark; each prints one JSON object on its last line
 		grep -qs __main__ "$$file" || continue; \
 		name=$$(basename "$$file" .py); echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" --json; \
 	done
+
+deb: setup  ## The agent as a Debian package in dist/ (ARCH=arm64, DEB_PYTHON=3.13 for Debian 13)
+	$(BIN)/python tools/deb.py --arch $(ARCH) --python $(DEB_PYTHON)
+
+package: deb  ## Build the package, install it in a Debian root, run, update and remove it there (as root)
+	tools/debian-root bookworm $(SMOKEWATCH_DEBIAN_ROOT) python3 openssl
+	SMOKEWATCH_DEBIAN_ROOT=$(SMOKEWATCH_DEBIAN_ROOT) $(BIN)/pytest -m package $(ARGS)
 
 lock: setup  ## Write requirements/*.txt anew from pyproject.toml (UPGRADE=1 takes newer versions)
 	UV=$(BIN)/uv tools/lock

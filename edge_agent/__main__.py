@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TextIO, cast
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
@@ -24,8 +24,11 @@ from edge_agent import app
 from edge_agent.config import ConfigError, Settings, read_settings
 from edge_agent.estimate import lap_s
 from edge_agent.outbox_file import StorageError, look
+from edge_agent.package import PackageError
 from edge_agent.plan import plan
 from edge_agent.rules import check_buses, configured
+from edge_agent.systemd import PRIORITIES, is_journal
+from edge_agent.update import CONFIG, Places, back, standing, update
 
 _EXAMPLES = """\
 examples:
@@ -33,6 +36,7 @@ examples:
   smokewatch-edge run /etc/smokewatch/edge.toml             watch until stopped; JSON log lines on stdout
   smokewatch-edge run edge.toml --log-format console        the same, for a person at a terminal
   smokewatch-edge outbox edge.toml --json                   events on record and not yet acknowledged
+  smokewatch-edge update smokewatch-edge_0.2.0_amd64.deb    try a signed package; --back, --status
 """
 
 
@@ -41,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     path: Path = arguments.config
     try:
+        if arguments.command == "update":
+            _update(arguments)
+            return 0
         settings, profiles = _load(path)
         if arguments.command == "check-config":
             _check(path, settings, profiles)
@@ -52,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, ProfileError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (app.AgentError, StorageError) as error:
+    except (app.AgentError, StorageError, PackageError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -79,7 +86,28 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--log-format", choices=("json", "console"), default="json")
         if name == "outbox":
             command.add_argument("--json", action="store_true", help="one JSON object")
+    words = (
+        "try a signed package: installed beside what runs, which comes back unless the centre acknowledges"
+    )
+    command = commands.add_parser("update", help="try a signed package, or go back", description=words)
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("package", nargs="?", type=Path, metavar="PACKAGE", help="its signature: PACKAGE.sig")
+    which.add_argument("--back", action="store_true", help="return to the version before")
+    which.add_argument("--status", action="store_true", help="say which version runs")
+    command.add_argument("--config", type=Path, default=CONFIG, help="what it must be able to read")
     return parser
+
+
+def _update(arguments: argparse.Namespace) -> None:
+    places = Places(config=arguments.config)
+    if arguments.status:
+        told = standing(places)
+    elif arguments.back:
+        told = back(places)
+    else:
+        package: Path = arguments.package
+        told = update(package, package.with_name(package.name + ".sig"), places)
+    print("\n".join(told))
 
 
 def _load(path: Path) -> tuple[Settings, dict[str, Profile]]:
@@ -141,6 +169,10 @@ class _Stdout:
             sys.stdout.flush()
 
 
+def _with_level(_logger: Any, method: str, line: Any) -> str:
+    return f"<{PRIORITIES.get('error' if method == 'exception' else method, 6)}>{line}"
+
+
 def _log_to_stdout(form: Literal["json", "console"]) -> None:
     # A plain traceback: one with all locals takes a second to draw, in which no detector is read, and may
     # show a password.
@@ -157,6 +189,7 @@ def _log_to_stdout(form: Literal["json", "console"]) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([structlog.processors.format_exc_info] if form == "json" else []),
             renderer,
+            *([_with_level] if is_journal(os.environ, 1) else []),
         ],
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stdout())),
         cache_logger_on_first_use=True,

@@ -29,6 +29,7 @@ from edge_agent.config import ConfigError, Settings
 from edge_agent.observation import Observation, Sample
 from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
+from edge_agent.proof import Proof
 from edge_agent.publisher import Publisher
 from edge_agent.readings import ReadingBuffer
 from edge_agent.recorder import Recorder
@@ -117,6 +118,7 @@ class Agent:
         self._clock = clock
         self._started = clock.mono_s()
         self._version = _version()
+        self._proof = Proof(os.environ, outbox.stream, outbox.highest_seq)
         self._readings = ReadingBuffer(uuid.uuid4().hex, clock.boot)
         self._recorder = Recorder(
             outbox.append,
@@ -147,6 +149,7 @@ class Agent:
             self._on_config,
             self._commands.carry_out,
             self._on_snapshot_wanted,
+            on_acknowledged=lambda stream, seq: self._proof.acknowledged(stream, seq, outbox.highest_seq),
         )
         self._log = structlog.get_logger()
 
@@ -187,6 +190,7 @@ class Agent:
                     self._log.warning("outbox", report=self._outbox.report)
                     note = Observation(EventKind.NOTE, text=self._outbox.report[:500])
                     await self._recorder.record([note], {})
+                await self._tell_of_updates()
                 pushed = await asyncio.to_thread(lambda: self._outbox.config)
                 await self._site.start(self._settings.buses, self._settings.report_s, pushed)
                 tasks.create_task(self._site.run())
@@ -207,6 +211,14 @@ class Agent:
         finally:
             notify(os.environ, "STOPPING=1")
             await self._recorder.close()
+
+    async def _tell_of_updates(self) -> None:
+        notes = self._proof.notes(self._version)
+        for text in notes:
+            await self._recorder.record([Observation(EventKind.NOTE, text=text)], {})
+        await self._recorder.close()
+        if notes and self._recorder.error is None:
+            self._proof.noted()
 
     def _sample(self, sample: Sample) -> None:
         self._readings.add(sample, self._clock.wall_ms())

@@ -69,6 +69,7 @@ class Publisher:
         on_command: Callable[[Command], Awaitable[object]],
         on_snapshot_wanted: Callable[[], Awaitable[object]],
         *,
+        on_acknowledged: Callable[[str, int], Awaitable[object]] | None = None,
         random: Random | None = None,
     ) -> None:
         self._settings = settings
@@ -78,6 +79,7 @@ class Publisher:
         self._clock = clock
         self._status = status
         self._random = Random() if random is None else random  # noqa: S311 -- jitter, not a secret
+        self._on_acknowledged = on_acknowledged
         stamps = Stamps(clock)
         self._events = EventLane(outbox, clock, stamps)
         self._readings = ReadingLane(readings, clock, stamps)
@@ -351,6 +353,8 @@ class Publisher:
     async def _hear_ack(self, ack: Ack) -> None:
         if ack.lane is Lane.EVENTS:
             outcome = await self._events.on_ack(ack)
+            if outcome.forget_through is not None and self._on_acknowledged is not None:
+                await self._on_acknowledged(ack.stream, outcome.forget_through)
         else:
             outcome = self._readings.on_ack(ack)
         self._heard_at = self._clock.mono_s()

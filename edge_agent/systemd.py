@@ -1,7 +1,8 @@
-"""What systemd wants to hear: ready, still turning, stopping. Silent where there is no systemd."""
+"""What systemd wants to hear: ready, still turning, stopping, and how bad a log line is. Else silent."""
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 
@@ -18,6 +19,19 @@ def notify(environment: Mapping[str, str], state: str) -> bool:
     except OSError:
         return False
     return True
+
+
+PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""syslog(3)'s levels for ours; `journalctl -p warning` looks for them."""
+
+
+def is_journal(environment: Mapping[str, str], handle: int) -> bool:
+    """Whether this file is the journal's end, which takes `<3>` before a line as that line's level."""
+    try:
+        stream = os.fstat(handle)
+    except OSError:
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
 
 
 def watchdog_s(environment: Mapping[str, str]) -> float | None:

@@ -59,7 +59,7 @@ def test_imports_point_the_way_the_contracts_say() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("lock", ["demo", "dev", "edge", "central"])
+@pytest.mark.parametrize("lock", ["demo", "dev", "edge", "central", "package"])
 def test_a_lock_has_versions_and_hashes_and_no_addresses(lock: str) -> None:
     """Whoever installs gets the same files, from wherever they take them."""
     text = (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8")

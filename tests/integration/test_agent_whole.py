@@ -226,6 +226,26 @@ async def test_systemd_is_told_ready_alive_and_stopping(
             heard.append(await asyncio.wait_for(loop.sock_recv(ear, 100), 10))
 
 
+async def test_the_journal_is_told_how_bad_each_line_is(box: Box, broker: Broker) -> None:
+    """A technician asks `journalctl -p warning`; elsewhere lines stay plain JSON."""
+    broker.stop()
+    reading, writing = os.pipe()
+    stream = os.fstat(writing)
+    agent = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "edge_agent", "run", str(box.config),
+        cwd=ROOT, stdout=writing, env={**os.environ, "JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino}"},
+    )  # fmt: skip
+    os.close(writing)
+    said: dict[str, str] = {}
+    with os.fdopen(reading) as log:
+        while not {"agent runs", "uplink_down"} <= said.keys():
+            line = await asyncio.wait_for(asyncio.to_thread(log.readline), 15)
+            said[json.loads(line[3:])["event"]] = line[:3]
+        agent.terminate()
+        await agent.wait()
+    assert (said["agent runs"], said["uplink_down"]) == ("<6>", "<4>")
+
+
 def test_check_config_says_what_would_be_read(tmp_path: Path) -> None:
     """Requests a lap and how long it takes; a wrong file ends with 2 and the mend."""
     config = tmp_path / "edge.toml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import central.config
 import edge_agent.config
 from central.__main__ import _parser as central_parser
 from edge_agent.__main__ import _parser as edge_parser
+from edge_agent.package import PackageError, verify
+from tests.harness.programs import require_program
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "docs" / "install.md", ROOT / "docs" / "install.zh-CN.md"]
@@ -47,8 +50,7 @@ def test_every_file_that_the_page_names_is_there(page: Path) -> None:
     named = set(_OURS.findall(page.read_text(encoding="utf-8")))
     assert len(named) >= 5
     for name in named:
-        for part in ("edge", "central") if "$PART" in name else ("",):
-            assert any(ROOT.glob(name.replace("$PART", part))), name
+        assert any(ROOT.glob(name)), name
 
 
 def test_both_languages_give_the_same_commands() -> None:
@@ -81,4 +83,22 @@ def test_every_command_of_ours_on_the_page_is_one_that_the_programs_know(page: P
                 words = words[:1] if words[0] != "admin" else ["admin", "token", "list"]
             parsers[found[1]].parse_args(words)
             called += 1
-    assert called >= 4
+    assert called >= 7
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_the_page_signs_is_what_the_agent_accepts(page: Path, tmp_path: Path) -> None:
+    """Keys and signature made by the page's own commands."""
+    require_program("openssl", "openssl")
+    lines = [line for block in _blocks(page, "sh") for line in block.splitlines()]
+    commands = [line for line in lines if re.match(r"openssl (genpkey|pkey|pkeyutl) ", line)]
+    assert len(commands) == 3
+    package = tmp_path / "smokewatch-edge_0.2.0-py3.11_amd64.deb"
+    package.write_bytes(b"what is signed")
+    for command in commands:
+        words = command.replace("/root/smokewatch-ca", str(tmp_path)).split()
+        subprocess.run(words, cwd=tmp_path, check=True)
+    verify(package, Path(f"{package}.sig"), tmp_path / "update.pub")
+    package.write_bytes(b"what is sold")
+    with pytest.raises(PackageError):
+        verify(package, Path(f"{package}.sig"), tmp_path / "update.pub")
