@@ -190,8 +190,8 @@ class Modbus:
         self._late_until: dict[int, float] = {}
         self._ready_at = 0.0
         self._units: set[int] = set()
-        self.units = 0
-        """How many units hang on the bus, as far as the owner has said."""
+        self.units: int | None = None
+        """How many units hang on the bus, if the owner has said; with none there is nobody to be missed."""
         self._deaf = 0
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
@@ -329,7 +329,8 @@ class Modbus:
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._deaf = self._deaf + 1 if error.kind is Kind.TIMEOUT else 0
-        if self._connected and self._deaf >= max(DEAD_AFTER, len(self._units), self.units):
+        everybody = max(DEAD_AFTER, len(self._units), self.units or 0)
+        if self._connected and self.units != 0 and self._deaf >= everybody:
             why = f"no unit has answered {self._deaf} times in a row: the connection is taken for dead"
             raise ReadError(Kind.LINE_LOST, error.unit, why) from None
         if self._tcp:

@@ -58,6 +58,12 @@ class _Order:
 
 
 @dataclass(slots=True)
+class _Question:
+    request: ReadRequest
+    done: asyncio.Future[tuple[int, ...] | str]
+
+
+@dataclass(slots=True)
 class _Swap:
     bus: BusConfig
     adopted: Mapping[str, DetectorState | None]
@@ -101,6 +107,8 @@ class Poller:
         self.bus_state = bus_state
         self._next: _Swap | None = None
         self._orders: deque[_Order] = deque()
+        self._questions: deque[_Question] = deque()
+        self._asked_in_vain = False
         self._broken: set[str] = set()
         self._looks: dict[str, tuple[Raw, Snapshot]] = {}
         self._lap = 0
@@ -151,6 +159,17 @@ class Poller:
         self._orders.append(_Order(detector, action, done))
         return await done
 
+    async def ask(self, request: ReadRequest) -> tuple[int, ...] | str:
+        """Read anything of any unit between two reads of the watch; the words, or why there are none.
+
+        Of questions that nobody answers one is put in a lap: a scan costs the living one timeout a lap.
+        """
+        if not 1 <= request.unit <= 247:
+            return "设备地址须为 1 至 247 / only units 1 to 247 answer"
+        done: asyncio.Future[tuple[int, ...] | str] = asyncio.get_running_loop().create_future()
+        self._questions.append(_Question(request, done))
+        return await done
+
     async def run(self) -> None:
         """Lap after lap, for ever; closes the line when cancelled."""
         try:
@@ -176,6 +195,7 @@ class Poller:
     async def _one_lap(self, started: float) -> None:
         slow = self._layout.plan.slow_part(self._lap)
         self._lap += 1
+        self._asked_in_vain = False
         for unit in self._rota.begin_lap():
             await self._visit(unit, slow)
         spent = False
@@ -185,6 +205,7 @@ class Poller:
                 spent = not await self._visit(unit, slow)
             else:
                 self._rota.passed_over(unit)
+        await self._obey()
         await self._judge_bus(port_up=True)
         self._lap_ended = self._now()
         self._last_lap_s = self._lap_ended - started
@@ -320,6 +341,24 @@ class Poller:
             why = await self._carry_out(order)
             if not order.done.done():
                 order.done.set_result(why)
+        if self._questions and not self._asked_in_vain:
+            await self._put(self._questions.popleft())
+
+    async def _put(self, question: _Question) -> None:
+        """Ask what somebody wants to know; the watch's own counters and standings stay out of it."""
+        if question.done.done():  # whoever asked has gone
+            return
+        answer: tuple[int, ...] | str
+        try:
+            answer = await self._modbus.read(question.request)
+        except ReadError as error:
+            if error.kind is Kind.LINE_LOST:
+                question.done.set_result("线路断开 / the line is lost")
+                raise LineLostError(str(error)) from None
+            self._asked_in_vain = error.kind is not Kind.EXCEPTION
+            answer = str(error)
+        if not question.done.done():
+            question.done.set_result(answer)
 
     async def _carry_out(self, order: _Order) -> str | None:
         member = self._layout.members.get(order.detector)
@@ -341,6 +380,10 @@ class Poller:
         return None
 
     def _refuse_orders(self, why: str) -> None:
+        while self._questions:
+            question = self._questions.popleft()
+            if not question.done.done():
+                question.done.set_result(why)
         while self._orders:
             order = self._orders.popleft()
             if not order.done.done():
