@@ -17,7 +17,7 @@ from enum import StrEnum
 import serial
 import structlog
 
-from edge_agent.rules import host_port
+from edge_agent.config import host_port
 from wire.messages import BusConfig, Transport
 
 CONNECT_TIMEOUT_S = 5.0

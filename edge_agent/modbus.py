@@ -29,7 +29,7 @@ from pymodbus.pdu.register_message import (
 from device_profiles.schema import Write
 from edge_agent.line import Line, LineError
 from edge_agent.patience import Patience
-from edge_agent.plan import ReadRequest
+from edge_agent.plan import ReadRequest, WriteRequest
 from wire.messages import Transport
 
 CHUNK_SLACK_S = 0.05
@@ -227,7 +227,14 @@ class Modbus:
             raise ReadError(Kind.WRONG_LENGTH, request.unit, f"{len(values)} values of {request.count}")
         return tuple(values[: request.count])
 
-    async def write(self, unit: int, write: Write, address: int) -> None:
+    async def ask(self, request: ReadRequest | WriteRequest) -> tuple[int, ...]:
+        """What is read; nothing for a write that is confirmed. Raises ReadError."""
+        if isinstance(request, ReadRequest):
+            return await self.read(request)
+        await self.write(request.unit, request, request.address)
+        return ()
+
+    async def write(self, unit: int, write: Write | WriteRequest, address: int) -> None:
         """Write one coil or register at the wire address. Raises ReadError when it is not confirmed."""
         pdu: ModbusPDU
         if write.function == 5:

@@ -8,7 +8,7 @@ the next read. Times are monotonic seconds.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from edge_agent.line import KeptLine, line_of
 from edge_agent.line import character_s as character_s_of
 from edge_agent.modbus import Kind, Modbus, ReadError
 from edge_agent.observation import Observation, Sample
-from edge_agent.plan import ReadRequest
+from edge_agent.plan import ReadRequest, WriteRequest
 from edge_agent.rota import Rota
 from edge_agent.tracker import (
     BusState,
@@ -59,8 +59,8 @@ class _Order:
 
 @dataclass(slots=True)
 class _Question:
-    request: ReadRequest
-    done: asyncio.Future[tuple[int, ...] | str]
+    request: ReadRequest | WriteRequest
+    done: asyncio.Future[tuple[int, ...] | ReadError]
 
 
 @dataclass(slots=True)
@@ -113,6 +113,10 @@ class Poller:
         self._looks: dict[str, tuple[Raw, Snapshot]] = {}
         self._lap = 0
         self._errors = 0
+        self.reads = 0
+        """Reads of the watch since the start, successful or not."""
+        self.errors: Counter[Kind] = Counter()
+        """Those that failed, by what was wrong."""
         self._last_lap_s: float | None = None
         self._lap_ended: float | None = None
         self.progress_at = now()
@@ -159,14 +163,22 @@ class Poller:
         self._orders.append(_Order(detector, action, done))
         return await done
 
-    async def ask(self, request: ReadRequest) -> tuple[int, ...] | str:
+    @property
+    def laps(self) -> int:
+        """Laps begun since the start."""
+        return self._lap
+
+    async def ask(self, request: ReadRequest | WriteRequest) -> tuple[int, ...] | ReadError:
         """Read anything of any unit between two reads of the watch; the words, or why there are none.
+
+        A write that the device confirms gives no words. Nothing is asked twice.
 
         Of questions that nobody answers one is put in a lap: a scan costs the living one timeout a lap.
         """
         if not 1 <= request.unit <= 247:
-            return "设备地址须为 1 至 247 / only units 1 to 247 answer"
-        done: asyncio.Future[tuple[int, ...] | str] = asyncio.get_running_loop().create_future()
+            why = "设备地址须为 1 至 247 / only units 1 to 247 answer"
+            return ReadError(Kind.WRONG_UNIT, request.unit, why)
+        done: asyncio.Future[tuple[int, ...] | ReadError] = asyncio.get_running_loop().create_future()
         self._questions.append(_Question(request, done))
         return await done
 
@@ -220,11 +232,13 @@ class Poller:
             self.progress_at = self._now()
             words: tuple[int, ...] | None = None
             if not reason:
+                self.reads += 1
                 try:
                     words = await self._modbus.read(request)
                     heard = True
                 except ReadError as error:
                     self._errors += 1
+                    self.errors[error.kind] += 1
                     if error.kind is Kind.LINE_LOST:
                         raise LineLostError(str(error)) from None
                     # A refusal is an answer: it costs no timeout, and the next read may fare better.
@@ -348,15 +362,15 @@ class Poller:
         """Ask what somebody wants to know; the watch's own counters and standings stay out of it."""
         if question.done.done():  # whoever asked has gone
             return
-        answer: tuple[int, ...] | str
+        answer: tuple[int, ...] | ReadError
         try:
-            answer = await self._modbus.read(question.request)
+            answer = await self._modbus.ask(question.request)
         except ReadError as error:
             if error.kind is Kind.LINE_LOST:
-                question.done.set_result("线路断开 / the line is lost")
+                self._questions.appendleft(question)  # refused with the others
                 raise LineLostError(str(error)) from None
             self._asked_in_vain = error.kind is not Kind.EXCEPTION
-            answer = str(error)
+            answer = error
         if not question.done.done():
             question.done.set_result(answer)
 
@@ -383,7 +397,7 @@ class Poller:
         while self._questions:
             question = self._questions.popleft()
             if not question.done.done():
-                question.done.set_result(why)
+                question.done.set_result(ReadError(Kind.LINE_LOST, question.request.unit, why))
         while self._orders:
             order = self._orders.popleft()
             if not order.done.done():

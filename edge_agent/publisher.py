@@ -25,6 +25,7 @@ from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
 from edge_agent.readings import ReadingBuffer
 from edge_agent.tls import LastWord, TlsError, context_of, plain_words
+from edge_agent.turning import Turning
 from wire.codec import decode, decode_alive, encode
 from wire.errors import LocalError, RemoteError
 from wire.messages import Ack, Command, GatewayConfig, Lane, Status
@@ -79,6 +80,10 @@ class Publisher:
         self._log = structlog.get_logger()
         self.connected = False
         """Whether the broker has let us in; says nothing about the centre."""
+        self.turning = {"uplink": Turning(clock.mono_s), "orders": self._orders.turning}
+        """The uplink comes round with every try to connect, and twice a second while connected."""
+        self.acks = 0
+        """Acknowledgements heard since the start."""
         self.alive_at: float | None = None
         """When the centre last said that it works, in seconds of the monotonic clock."""
 
@@ -99,6 +104,7 @@ class Publisher:
         pause = FIRST_PAUSE_S
         try:
             while True:
+                self.turning["uplink"].turned()
                 began = self._clock.mono_s()
                 why = await _alone(self._one_connection())
                 self.connected = False
@@ -206,6 +212,7 @@ class Publisher:
 
     async def _send(self, client: Client, group: asyncio.TaskGroup) -> None:
         while True:
+            self.turning["uplink"].turned()
             self._wake.clear()
             await self._events.refresh()
             parcel = await self._events.next(backlog_may_go=not self._backlog_on_line)
@@ -271,6 +278,7 @@ class Publisher:
             self._orders.want_snapshot()
 
     async def _hear_ack(self, ack: Ack) -> None:
+        self.acks += 1
         if ack.lane is Lane.EVENTS:
             outcome = await self._events.on_ack(ack)
         else:

@@ -28,6 +28,7 @@ from edge_agent.tracker import (
     dropped,
     snapshot,
 )
+from edge_agent.turning import Turning
 from wire.codec import config_hash
 from wire.messages import BusConfig, EventKind, GatewayConfig
 
@@ -80,6 +81,7 @@ class Site:
         self._some = asyncio.Event()
         self._snapshot_wanted = asyncio.Event()
         self._log = structlog.get_logger()
+        self.turning = {"configuration": Turning(now), "snapshots": Turning(now)}
         self.applied: GatewayConfig | None = None
         """The pushed configuration that holds; None while the local file's does."""
         self.error: str | None = None
@@ -142,7 +144,7 @@ class Site:
     async def run(self) -> None:
         """Apply what is pushed, for ever."""
         while True:
-            await self._some.wait()
+            await self.turning["configuration"].wait(self._some)
             self._some.clear()
             config, self._wanted = self._wanted, None
             if config is None:
@@ -157,9 +159,7 @@ class Site:
     async def snapshots(self) -> None:
         """Record a snapshot when one is wanted, and every six hours."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SNAPSHOT_EVERY_S):
-                    await self._snapshot_wanted.wait()
+            await self.turning["snapshots"].wait(self._snapshot_wanted, SNAPSHOT_EVERY_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_LAP_WAIT_S):
                     for poller in self.pollers:
