@@ -88,14 +88,16 @@ async def _one_lap(bus: BusConfig, layout: Layout, ask: Ask) -> list[str]:
     said = []
     for unit, detectors in layout.of_unit.items():
         raw: dict[str, dict[str, tuple[int, ...] | None]] = {name: {} for name in detectors}
-        why, heard = "", False
+        why, refused, heard = "", "", False
         for request in layout.reads(unit, layout.plan.slow):
             answer = await ask(request) if not why else None
             if isinstance(answer, ReadError):
                 if answer.kind is Kind.LINE_LOST:
                     raise LineError(str(answer))
-                heard = heard or answer.kind is Kind.EXCEPTION
-                why = why if answer.kind is Kind.EXCEPTION else str(answer)
+                if answer.kind is Kind.EXCEPTION:
+                    heard, refused = True, f"; {answer}: another model?"
+                else:
+                    why = str(answer)
             words = answer if isinstance(answer, tuple) else None
             heard = heard or words is not None
             for target in request.targets:
@@ -104,5 +106,5 @@ async def _one_lap(bus: BusConfig, layout: Layout, ask: Ask) -> list[str]:
         for name in detectors:
             profile = layout.members[name][1]
             seen = in_words(profile, decode(profile, raw[name])) if heard else f"无应答 no answer: {why}"
-            said.append(f"{bus.bus} {name} (unit {unit}): {seen}")
+            said.append(f"{bus.bus} {name} (unit {unit}): {seen}{refused}")
     return said

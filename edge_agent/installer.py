@@ -207,13 +207,20 @@ async def _scan_alone(
 
 
 async def _every_setting(bus: BusConfig, profiles: Mapping[str, Profile], units: Sequence[int]) -> list[Scan]:
-    found = []
+    found, refused, tries = [], [], 0
     for baud in BAUDS:
         for parity in PARITIES:
+            tries += 1
             tried = msgspec.structs.replace(bus, baud=baud, parity=parity, stop_bits=1, detectors=[])
-            one = await _scan_alone(tried, profiles, units, None, f"{baud} 8{parity.value}1: ")
+            try:
+                one = await _scan_alone(tried, profiles, units, None, f"{baud} 8{parity.value}1: ")
+            except InstallerError as error:  # many an adapter lacks a setting or two
+                refused.append(str(error))
+                continue
             if any(each.trouble is None for each in one.found):
                 found.append(one)
+    if len(refused) == tries:
+        raise InstallerError(refused[-1])
     return found
 
 

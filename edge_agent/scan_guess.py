@@ -1,7 +1,8 @@
 """Which detector model a device is, told from what it answers to the registers of every model; pure.
 
-Law of this file: a guess says what it rests on, and says that it is unsure when two models fit or when the
-device answers whatever it is asked. Nothing here decides what is watched: a person writes the configuration.
+Law of this file: a guess says what it rests on, and says that it is unsure when two models fit, when only one
+register speaks for the model, or when the device answers whatever it is asked. Nothing here decides what is
+watched: a person writes the configuration.
 """
 
 from __future__ import annotations
@@ -69,9 +70,8 @@ def questions(profiles: Iterable[Profile], unit: int) -> dict[Question, ReadRequ
 def guess(profiles: Iterable[Profile], unit: int, answers: Answers) -> Guess:
     """The model that explains the answers best."""
     judged = [_judge(profile, unit, answers) for profile in profiles]
-    found = sorted(
-        (one for one in judged if one[0].score > 0), key=lambda one: (-one[0].score, -len(one[1]), one[0])
-    )
+    found = [one for one in judged if one[0].score > 0]
+    found.sort(key=lambda one: (-one[0].score, -len(one[1]), one[0].profile))
     candidates = [candidate for candidate, _ in found]
     if not found:
         heard = any(isinstance(answer, tuple) for answer in answers.values())
@@ -92,6 +92,9 @@ def guess(profiles: Iterable[Profile], unit: int, answers: Answers) -> Guess:
         return Guess(best.profile, sure=False, why=why, candidates=candidates)
     if len(answers) > len(covered) and all(isinstance(answer, tuple) for answer in answers.values()):
         why = f"fits: {best.why}; but it answers whatever it is asked: look at its label"
+        return Guess(best.profile, sure=False, why=why, candidates=candidates)
+    if len(covered) < 2:
+        why = f"fits: {best.why}; but one register is little to tell a model by: look at its label"
         return Guess(best.profile, sure=False, why=why, candidates=candidates)
     return Guess(best.profile, sure=True, why=best.why, candidates=candidates)
 
