@@ -120,7 +120,10 @@ def test_alone_on_the_line_a_probe_tells_known_unknown_and_missing(line: Line) -
     assert sorted(by_unit) == [1, 2, 9]
     assert by_unit[1]["detectors"] == ["det-1"]
     assert by_unit[1]["fits"] is True
-    assert by_unit[9]["guess"]["profile"] == "sonbest-sm7571b"
+    # Clean air is a small number, and so is a state: one register alone may fit two models.
+    fitting = [one["profile"] for one in by_unit[9]["guess"]["candidates"] if one["score"] == 1]
+    assert "sonbest-sm7571b" in fitting
+    assert not by_unit[9]["guess"]["sure"]
     assert found["missing"] == [{"detector": "det-3", "unit": 3}]
     assert not (line.folder / "state").exists()
 
@@ -141,7 +144,7 @@ def test_through_the_running_agent_the_living_are_read_all_the_while(line: Line)
     scan.stdout.close()
     assert scan.returncode == 0
     assert "unit 1: det-1 (smokewatch-reference): answers" in said
-    assert "unit 9: unknown: perhaps sonbest-sm7571b" in said
+    assert "unit 9: unknown: perhaps" in said
     assert "det-3 is configured and does NOT answer" in said
     # A lap of 0.2 s, one timeout for det-3 and one for the scan, and room for a busy machine.
     assert max(after - before for before, after in itertools.pairwise(read_at)) < 0.2 + 0.3 + 0.3 + 0.5
