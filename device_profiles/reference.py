@@ -37,6 +37,11 @@ def _profile(profile: Profile) -> str:
     if profile.points is not None:
         points = profile.points
         lines.append(f"- A panel: points {points.first} to {points.last}, {points.stride} address(es) apart.")
+    if profile.unit_register is not None:
+        wire = profile.unit_register - profile.address_base
+        lines.append(
+            f"- Its unit is set over the line: holding register {profile.unit_register}, wire {wire}."
+        )
     if not profile.fire:
         lines.append("- Not a fire detector: it reports only its own health.")
     lines += [f"- Verified: {text}." for text in profile.document.verified]

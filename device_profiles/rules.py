@@ -27,6 +27,7 @@ def check(profile: Profile) -> list[Problem]:
         *fire(profile),
         *_line_and_poll(profile),
         *_writes(profile),
+        *_unit_register(profile),
     ]
 
 
@@ -60,6 +61,18 @@ def _line_and_poll(profile: Profile) -> Iterator[Problem]:
         )
     if profile.unit_min > profile.unit_max:
         yield Problem("unit_min", "is above unit_max", "exchange them")
+
+
+def _unit_register(profile: Profile) -> Iterator[Problem]:
+    place = profile.unit_register
+    if place is None:
+        return
+    if not 0 <= place - profile.address_base <= 0xFFFF:
+        yield Problem("unit_register", "is not an address on the wire", "check it and address_base")
+    if any(write.function == 6 and write.address == place for write in profile.writes):
+        yield Problem("unit_register", "is written by an action too", "correct one of them")
+    if profile.points is not None:
+        yield Problem("unit_register", "would move every home behind a panel", "remove it")
 
 
 def _writes(profile: Profile) -> Iterator[Problem]:

@@ -125,6 +125,8 @@ class Action(StrEnum):
     RESET = "reset"
     MUTE = "mute"
     TEST = "test"
+    IDENTIFY = "identify"
+    """Blink or beep, so that a person finds it; it changes nothing that is watched."""
 
 
 class Write(Struct, frozen=True, forbid_unknown_fields=True):
@@ -190,6 +192,8 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     poll: Poll = Poll()
     writes: tuple[Write, ...] = ()
     points: Points | None = None
+    unit_register: Annotated[int, Meta(ge=0, le=65536)] | None = None
+    """Holding register that keeps the device's own unit, written by function 06; None: set on the device."""
     unit_min: Annotated[int, Meta(ge=1, le=247)] = 1
     unit_max: Annotated[int, Meta(ge=1, le=247)] = 247
     fire: bool = True

@@ -16,25 +16,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
+import msgspec
 import structlog
 
 from device_profiles.load import ProfileError, load_profiles
 from device_profiles.schema import Profile
 from edge_agent import app
 from edge_agent.config import ConfigError, Settings, read_settings
-from edge_agent.estimate import lap_s
+from edge_agent.dry_run import dry_run
+from edge_agent.explain import Machine, Port, explain, warnings
+from edge_agent.installer import InstallerError, probe, probe_all_settings, report, set_address, units_of
+from edge_agent.lock import AgentError, held_aside
 from edge_agent.outbox_file import StorageError, look
 from edge_agent.package import PackageError
-from edge_agent.plan import plan
-from edge_agent.rules import check_buses, configured
+from edge_agent.rules import check_buses
 from edge_agent.systemd import PRIORITIES, is_journal
 from edge_agent.update import CONFIG, Places, back, standing, update
+from wire.messages import Transport
 
 _EXAMPLES = """\
 examples:
   smokewatch-edge check-config /etc/smokewatch/edge.toml    what it would read, and whether the file is right
   smokewatch-edge run /etc/smokewatch/edge.toml             watch until stopped; JSON log lines on stdout
   smokewatch-edge run edge.toml --log-format console        the same, for a person at a terminal
+  smokewatch-edge run edge.toml --dry-run --laps 3          say what is read; record, send, write nothing
+  smokewatch-edge probe edge.toml --bus bus-1 --units 1-32  who answers on the line, also while the agent runs
+  smokewatch-edge set-address edge.toml --bus bus-1 --from 1 --to 7 --profile sonbest-sm7571b
   smokewatch-edge outbox edge.toml --json                   events on record and not yet acknowledged
   smokewatch-edge update smokewatch-edge_0.2.0_amd64.deb    try a signed package; --back, --status
 """
@@ -53,13 +60,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             _check(path, settings, profiles)
         elif arguments.command == "outbox":
             _outbox(settings, as_json=arguments.json)
+        elif arguments.command == "probe":
+            _probe(arguments, settings, profiles)
+        elif arguments.command == "set-address":
+            _set_address(arguments, settings, profiles)
+        elif arguments.dry_run:
+            _dry_run(settings, profiles, arguments.laps)
         else:
             _log_to_stdout(arguments.log_format)
             asyncio.run(app.run(settings, profiles))
     except (ConfigError, ProfileError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (app.AgentError, StorageError, PackageError) as error:
+    except (AgentError, InstallerError, PackageError, StorageError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -79,13 +92,38 @@ def _parser() -> argparse.ArgumentParser:
         ("run", "watch until stopped"),
         ("check-config", "judge the file and say what would be read"),
         ("outbox", "say what is on record and not yet acknowledged"),
+        ("probe", "say who answers on a bus, and what it may be; asks the running agent when there is one"),
+        ("set-address", "give one device another unit, where its model can be told over the line"),
     ):
         command = commands.add_parser(name, help=words, description=words)
         command.add_argument("config", type=Path, metavar="CONFIG", help="the agent's TOML file")
         if name == "run":
             command.add_argument("--log-format", choices=("json", "console"), default="json")
-        if name == "outbox":
+            command.add_argument(
+                "--dry-run", action="store_true", help="say what is read; record, send and write nothing"
+            )
+            command.add_argument("--laps", type=_positive, help="with --dry-run: end after so many laps")
+        if name in ("outbox", "probe"):
             command.add_argument("--json", action="store_true", help="one JSON object")
+        if name in ("probe", "set-address"):
+            command.add_argument("--bus", help="may be left out when there is only one")
+        if name == "probe":
+            command.add_argument("--units", help="such as 1-32 or 5,7,20-30; without it all of 1-247")
+            command.add_argument(
+                "--profile", help="ask unknown units for this model's first register, not holding register 0"
+            )
+            command.add_argument(
+                "--all-settings",
+                action="store_true",
+                help="every baud and parity, on an idle bus; units 1-16 unless --units says more",
+            )
+        if name == "set-address":
+            command.add_argument("--from", type=int, required=True, dest="old", metavar="UNIT")
+            command.add_argument("--to", type=int, required=True, dest="new", metavar="UNIT")
+            command.add_argument("--profile", required=True, help="the device's model")
+            command.add_argument(
+                "--configured", action="store_true", help="also when --from is a configured detector"
+            )
     words = (
         "try a signed package: installed beside what runs, which comes back unless the centre acknowledges"
     )
@@ -117,22 +155,69 @@ def _load(path: Path) -> tuple[Settings, dict[str, Profile]]:
     return settings, profiles
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("give a number from 1")
+    return int(text)
+
+
 def _check(path: Path, settings: Settings, profiles: dict[str, Profile]) -> None:
     app.machine_id(settings)
-    print(f"{path}: right. Gateway {settings.gateway} of area {settings.area}.")
-    broker, secure = settings.mqtt, "TLS" if settings.mqtt.tls else "no TLS"
-    print(f"  broker {broker.host}:{broker.port}, {secure}; state in {settings.state_dir}")
-    if not settings.buses:
-        print("  no bus here: it will watch what the centre pushes")
-    for bus in settings.buses:
-        reads = plan(configured(bus, profiles))
-        where = f"{bus.transport.value} {bus.address}"
-        if bus.transport.value != "tcp":
-            where += f" at {bus.baud} 8{bus.parity.value}{bus.stop_bits}"
-        print(
-            f"  bus {bus.bus}: {where}: {len(bus.detectors)} detectors, {len(reads.fast)} requests a lap "
-            f"(and {len(reads.slow)} slow ones in turn), about {lap_s(bus, reads):.2f} s a lap"
+    print(f"{path}: right. It would do this:")
+    for line in explain(settings, profiles):
+        print(f"  {line}")
+    serial = [bus.address for bus in settings.buses if bus.transport is Transport.SERIAL]
+    machine = Machine({one: _port(one) for one in serial}, app.real_clock(settings).synchronised)
+    for warning in warnings(settings, profiles, machine):
+        print(f"warning: {path}: {warning}")
+
+
+def _port(address: str) -> Port:
+    place = Path(address)
+    if not place.exists():
+        return Port.MISSING
+    if not place.is_char_device():
+        return Port.NO_DEVICE
+    return Port.READY if os.access(place, os.R_OK | os.W_OK) else Port.FORBIDDEN
+
+
+def _probe(arguments: argparse.Namespace, settings: Settings, profiles: dict[str, Profile]) -> None:
+    units = units_of(arguments.units or ("1-16" if arguments.all_settings else "1-247"))
+    if arguments.all_settings:
+        found = probe_all_settings(settings, profiles, arguments.bus, units)
+    else:
+        found = [probe(settings, profiles, arguments.bus, units, arguments.profile)]
+    if arguments.json:
+        said = msgspec.to_builtins(found)
+        print(json.dumps({"scans": said} if arguments.all_settings else said[0], ensure_ascii=False))
+        return
+    for one in found:
+        for line in report(one):
+            print(line)
+    if not found:
+        print("nobody answers at any setting: look at the power, at A and B, at the termination")
+
+
+def _set_address(arguments: argparse.Namespace, settings: Settings, profiles: dict[str, Profile]) -> None:
+    print(
+        set_address(
+            settings,
+            profiles,
+            arguments.bus,
+            old=arguments.old,
+            new=arguments.new,
+            profile=arguments.profile,
+            may_be_configured=arguments.configured,
         )
+    )
+
+
+def _dry_run(settings: Settings, profiles: dict[str, Profile], laps: int | None) -> None:
+    with held_aside(settings.state_dir) as alone:
+        if not alone:
+            mend = "stop it first, or use smokewatch-edge probe"
+            raise InstallerError(f"{settings.state_dir}: an agent runs and has the lines: {mend}")
+        asyncio.run(dry_run(settings.buses, profiles, lambda line: print(line, flush=True), laps))
 
 
 def _outbox(settings: Settings, *, as_json: bool) -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import fcntl
 import gc
 import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,27 +25,27 @@ from device_profiles.schema import Profile
 from edge_agent.clock import Clock
 from edge_agent.commands import Commands
 from edge_agent.config import ConfigError, Settings
+from edge_agent.control import ControlServer, Probe, Request
+from edge_agent.health_http import HealthServer
+from edge_agent.health_watch import Health
+from edge_agent.lock import AgentError, only_one
 from edge_agent.observation import Observation, Sample
 from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
+from edge_agent.probe import Prober
 from edge_agent.proof import Proof
 from edge_agent.publisher import Publisher
 from edge_agent.readings import ReadingBuffer
 from edge_agent.recorder import Recorder
+from edge_agent.scan import ScanError
 from edge_agent.site import Site
-from edge_agent.systemd import notify, watchdog_s
+from edge_agent.systemd import notify
 from wire.messages import EventKind, GatewayConfig, Status
 
 CANARY_EVERY_S = 3600.0
-STALLED_S = 45.0
-"""A bus whose loop has not moved for so long is stuck: systemd is fed no more and starts us again."""
 SANE_FROM_MS = 1_704_067_200_000
 """2024-01-01: a clock that shows less was never set."""
 _TIME_ERROR = 5
-
-
-class AgentError(Exception):
-    """The agent cannot run; the text says why and what to do."""
 
 
 def kernel_synchronised() -> bool:
@@ -86,26 +85,6 @@ def machine_id(settings: Settings) -> str:
     return found
 
 
-@contextlib.contextmanager
-def only_one(state_dir: Path) -> Iterator[None]:
-    """Hold the state folder for this process alone. Raises AgentError when another agent has it."""
-    place = state_dir / "agent.lock"
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        raise AgentError(f"{place}: {error.strerror}: give a state_dir that this user may write") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise AgentError(f"{state_dir}: another agent runs on it: stop that one first") from None
-    try:
-        yield
-    finally:
-        os.close(lock)
-
-
 class Agent:
     """All parts of one running agent."""
 
@@ -137,7 +116,8 @@ class Agent:
             self._tasks.create_task,
             self._report,
         )
-        self._commands = Commands(self._site, self._recorder)
+        self._prober = Prober(self._site, profiles, self._recorder)
+        self._commands = Commands(self._site, self._recorder, self._prober, self._tasks.create_task)
         self._publisher = Publisher(
             settings.mqtt,
             settings.area,
@@ -151,6 +131,8 @@ class Agent:
             self._on_snapshot_wanted,
             on_acknowledged=lambda stream, seq: self._proof.acknowledged(stream, seq, outbox.highest_seq),
         )
+        self._health = Health(self._site, self._recorder, self._publisher, clock, self.status)
+        self._control = ControlServer(settings.control_socket, self._asked, ScanError)
         self._log = structlog.get_logger()
 
     def status(self) -> Status:
@@ -197,7 +179,11 @@ class Agent:
                 tasks.create_task(self._site.snapshots())
                 tasks.create_task(self._publisher.run())
                 tasks.create_task(self._canary())
-                tasks.create_task(self._feed())
+                tasks.create_task(self._health.feed(os.environ))
+                tasks.create_task(self._control.run())
+                if self._settings.http_listen is not None:
+                    tasks.create_task(HealthServer(*self._settings.http_listen, self._health.pages()).run())
+                self._health.started = True
                 gc.freeze()  # what the start has made stays: the collector need not walk it again
                 notify(os.environ, "READY=1")
                 self._log.info(
@@ -238,18 +224,13 @@ class Agent:
             await asyncio.sleep(CANARY_EVERY_S)
             await self._recorder.record([Observation(EventKind.CANARY)], {})
 
-    async def _feed(self) -> None:
-        """Feed systemd's watchdog while every bus's loop turns."""
-        within_s = watchdog_s(os.environ)
-        every_s = 10.0 if within_s is None else min(10.0, within_s / 3)
-        while True:
-            now = self._clock.mono_s()
-            stuck = [p.bus.bus for p in self._site.pollers if now - p.progress_at > STALLED_S]
-            if stuck:
-                self._log.error("a bus's loop does not turn", buses=stuck)
-            else:
-                notify(os.environ, "WATCHDOG=1")
-            await asyncio.sleep(every_s)
+    async def _asked(self, request: Request, tell: Callable[[Any], None]) -> Any:
+        """What a person at the line wants, through the control socket."""
+        if isinstance(request, Probe):
+            return await self._prober.scan(request.bus, request.units, request.profile, tell)
+        return await self._prober.set_address(
+            request.bus, request.old, request.new, request.profile, may_be_configured=request.configured
+        )
 
 
 def _version() -> str:

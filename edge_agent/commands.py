@@ -1,33 +1,58 @@
 """What the centre may order, carried out.
 
 Law of this file: the outcome is always on record. That a command is done at most once and never late has
-been seen to before it comes here (`orders`).
+been seen to before it comes here (`orders`). A scan takes minutes: it goes on beside the next orders.
 """
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
 from device_profiles.schema import Action as Writing
 from edge_agent.observation import Observation
+from edge_agent.probe import Prober, in_short
 from edge_agent.recorder import Recorder
+from edge_agent.scan import ScanError
 from edge_agent.site import Site
 from wire.messages import Action, Command, EventKind
 
-_WRITES = {Action.MUTE: Writing.MUTE, Action.RESET: Writing.RESET, Action.TEST: Writing.TEST}
+_WRITES = {
+    Action.MUTE: Writing.MUTE,
+    Action.RESET: Writing.RESET,
+    Action.TEST: Writing.TEST,
+    Action.IDENTIFY: Writing.IDENTIFY,
+}
 
 
 class Commands:
     """Carries out one command after the other."""
 
-    def __init__(self, site: Site, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        site: Site,
+        recorder: Recorder,
+        prober: Prober,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
         self._site = site
         self._recorder = recorder
+        self._prober = prober
+        self._spawn = spawn
         self._log = structlog.get_logger()
 
     async def carry_out(self, command: Command) -> None:
         """Do it, or say why not, and put that on record."""
-        outcome = await self._outcome(command)
+        if command.action is Action.SCAN:
+            self._spawn(self._scan(command))
+            await self._tell(command, "已开始 started")
+        else:
+            await self._tell(command, await self._outcome(command))
+
+    async def _tell(self, command: Command, outcome: str) -> None:
         name = command.action.value
         self._log.info("command", action=name, detector=command.detector, outcome=outcome)
         note = Observation(
@@ -53,3 +78,18 @@ class Commands:
             asked = [poller.poll_now(command.detector) for poller in pollers]
             return "已执行 done" if any(asked) else "已拒绝：未配置 refused: not configured here"
         return "此版本不支持 not supported by this version"
+
+    async def _scan(self, command: Command) -> None:
+        """One bus, or all of them one after the other; what is found is on record in a few notes."""
+        buses = [command.bus] if command.bus is not None else [one.bus.bus for one in self._site.pollers]
+        if not buses:
+            await self._tell(command, "未执行 not done: 无总线 no bus is watched")
+        for bus in buses:
+            try:
+                for text in in_short(await self._prober.scan(bus)):
+                    await self._tell(command, text)
+            except ScanError as error:
+                await self._tell(command, f"未执行 not done: {error}")
+            except Exception as error:  # noqa: BLE001 -- a scan must not end the watch
+                self._log.exception("a scan failed")
+                await self._tell(command, f"未执行 not done: {type(error).__name__}")

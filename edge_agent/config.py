@@ -75,6 +75,9 @@ class Settings:
     machine_id_file: Path = Path("/etc/machine-id")
     profiles_dir: Path | None = None
     clock: Literal["kernel", "trusted"] = "kernel"
+    http_listen: tuple[str, int] | None = None
+    """Host and port of the health pages; None: not served."""
+    control_socket: Path = Path("control.sock")
 
     @property
     def outbox_path(self) -> Path:
@@ -96,6 +99,20 @@ class _Way(Struct, frozen=True):
     transport: Literal["tcp", "websocket"] | None = None
     path: _UrlPath | None = None
     server_name: _Host | None = None
+
+
+class Http(Struct, frozen=True):
+    """`[http]`: where `/metrics`, `/healthz` and `/readyz` are served."""
+
+    listen: Annotated[str, Meta(max_length=255)] = ""
+    """`host:port`, a loopback one unless a proxy guards it; empty: not served."""
+
+
+class Control(Struct, frozen=True):
+    """`[control]`: the socket by which `probe` and `set-address` ask the running agent."""
+
+    socket: Annotated[str, Meta(max_length=107)] = ""
+    """Path; empty: `control.sock` in the state folder."""
 
 
 class _Mqtt(Struct, frozen=True):
@@ -127,6 +144,8 @@ class _File(Struct, frozen=True):
     machine_id_file: str = "/etc/machine-id"
     profiles_dir: str | None = None
     clock: Literal["kernel", "trusted"] = "kernel"
+    http: Http = Http()
+    control: Control = Control()
 
 
 def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
@@ -150,7 +169,18 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
         machine_id_file=beside / file.machine_id_file,
         profiles_dir=None if file.profiles_dir is None else beside / file.profiles_dir,
         clock=file.clock,
+        http_listen=_listen(path, file.http),
+        control_socket=beside / (file.control.socket or f"{file.state_dir}/control.sock"),
     )
+
+
+def host_port(address: str) -> tuple[str, int] | None:
+    """`host:port` or `[v6]:port` taken apart; None when it is neither."""
+    host, colon, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not (port.isascii() and port.isdecimal()) or not 1 <= int(port) <= 65535:
+        return None
+    return host, int(port)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -170,6 +200,15 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not UTF-8 text: save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+
+
+def _listen(path: Path, http: Http) -> tuple[str, int] | None:
+    place = host_port(http.listen)
+    if http.listen and place is None:
+        raise ConfigError(
+            f"{path}: http.listen: {http.listen!r} is not host:port, for example 127.0.0.1:9110"
+        )
+    return place
 
 
 def _mqtt(path: Path, mqtt: _Mqtt, environment: Mapping[str, str]) -> MqttSettings:

@@ -17,7 +17,7 @@ from enum import StrEnum
 import serial
 import structlog
 
-from edge_agent.rules import host_port
+from edge_agent.config import host_port
 from wire.messages import BusConfig, Transport
 
 CONNECT_TIMEOUT_S = 5.0
@@ -57,6 +57,10 @@ class Line(ABC):
     @abstractmethod
     async def write(self, data: bytes) -> None:
         """Hand all bytes to the system. Raises LineError."""
+
+    @abstractmethod
+    def doubt(self) -> str | None:
+        """Why it may be dead without having said so; to be asked when nobody on it answers any more."""
 
     def take(self) -> bytes:
         """All bytes that have arrived since the last call, at once. Raises LineError when lost and empty."""
@@ -145,6 +149,14 @@ class SerialLine(Line):
             port.close()
         self._fd = -1
 
+    def doubt(self) -> str | None:
+        """Another adapter stands behind the name, or none: ours was unplugged and the driver did not say."""
+        try:
+            same = os.stat(self._path).st_rdev == os.fstat(self._fd).st_rdev  # noqa: PTH116 -- of an fd
+        except OSError as error:
+            return f"{self._path}: {error.strerror}"
+        return None if same else f"{self._path} leads to another port now"
+
     async def write(self, data: bytes) -> None:
         """Hand all bytes to the driver, waiting at most a second for room. Raises LineError."""
         if self._port is None:
@@ -221,6 +233,10 @@ class TcpLine(Line):
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
+
+    def doubt(self) -> str | None:
+        """It may be half open, the far end gone without a word: always doubtful."""
+        return "the connection is taken for dead"
 
     async def write(self, data: bytes) -> None:
         """Hand all bytes to the kernel. Raises LineError."""

@@ -1,8 +1,9 @@
 """One Modbus exchange at a time over a line: the true answer or a ReadError. Only importer of pymodbus.
 
 Law of this file: an answer is believed only when unit, function, length and CRC (on TCP: the transaction
-id) are those of the request just sent; anything else on the line is skipped, and a failed exchange is never
-a value. A timeout never closes the line. pymodbus serves as frame and PDU codec without any I/O; every byte
+id) are those of the request just sent, and never after a request that is not ours; anything else on the line
+is skipped, and a failed exchange is never a value. A timeout never closes the line, and nothing is sent to
+unit 0, to which nobody answers. pymodbus serves as frame and PDU codec without any I/O; every byte
 goes through our own line. Modbus over Serial Line V1.02, 2.5.1; Modbus Application Protocol V1.1b3.
 """
 
@@ -27,7 +28,8 @@ from pymodbus.pdu.register_message import (
 
 from device_profiles.schema import Write
 from edge_agent.line import Line, LineError
-from edge_agent.plan import ReadRequest
+from edge_agent.patience import Patience
+from edge_agent.plan import ReadRequest, WriteRequest
 from wire.messages import Transport
 
 CHUNK_SLACK_S = 0.05
@@ -40,7 +42,7 @@ FIXED_GAP_S = 0.00175
 """Above 19200 baud 3.5 characters count as 1.75 ms."""
 WRITE_TIMEOUT_S = 1.0
 DEAD_AFTER = 3
-"""On TCP: at least so many timeouts in a row without a byte, and of all units, mean a dead connection."""
+"""At least so many timeouts in a row without a byte, and of all units: the line itself is doubted."""
 
 
 class Kind(StrEnum):
@@ -52,6 +54,8 @@ class Kind(StrEnum):
     WRONG_UNIT = "wrong_unit"
     WRONG_FUNCTION = "wrong_function"
     WRONG_LENGTH = "wrong_length"
+    FOREIGN = "foreign_request"
+    """Another master was heard: whose answer followed cannot be told."""
     EXCEPTION = "exception"
     """The device answered that it cannot: it is alive."""
     LINE_LOST = "line_lost"
@@ -84,10 +88,12 @@ class RtuSearch:
     """Finds the one right answer in whatever came over the line; pure.
 
     `head` is what the answer begins with: unit, function and, for a read, the byte count; for a write the
-    whole request again. `feed` returns the PDU, or None while it is not there.
+    whole request again. `before` are bytes that lay on the line when the request was sent. `feed` returns the
+    PDU, or None while it is not there.
     """
 
-    def __init__(self, request: bytes, head: bytes, size: int, echo: bool) -> None:
+    def __init__(self, request: bytes, head: bytes, size: int, echo: bool, before: bytes = b"") -> None:
+        self._before = before
         self._request = request
         self._head = head
         self._size = size
@@ -115,7 +121,10 @@ class RtuSearch:
         while 0 <= at <= len(self._seen) - size:
             frame = self._seen[at : at + size]
             if _crc_right(frame):
-                return bytes(frame[1:-2])
+                ours = not (at or self._before) or not _foreign_request(
+                    self._before + self._seen[:at], self._request
+                )
+                return bytes(frame[1:-2]) if ours else None
             at = self._seen.find(head, at + 1)
         return None
 
@@ -132,6 +141,8 @@ class RtuSearch:
         """Why nothing was found, when time is up."""
         if not self._seen:
             return Kind.TIMEOUT, "no answer"
+        if _foreign_request(self._before + self._seen, self._request):
+            return Kind.FOREIGN, "another master asks on this line"
         unit, function = self._head[0], self._head[1]
         for at in range(len(self._seen)):
             frame = _whole_frame(self._seen[at:])
@@ -169,6 +180,17 @@ def _whole_frame(data: bytes | bytearray) -> bytes | None:
     return frame if len(frame) == size and _crc_right(frame) else None
 
 
+def _foreign_request(data: bytes | bytearray, own: bytes) -> bool:
+    """Whether a whole request other than `own` lies in it. An answer of 17 to 24 bits looks like one."""
+    return any(
+        1 <= data[at + 1] <= 6
+        and not (data[at + 1] <= 2 and data[at + 2] == 3)
+        and data[at : at + 8] != own
+        and _crc_right(data[at : at + 8])
+        for at in range(len(data) - 7)
+    )
+
+
 class Modbus:
     """The master of one bus. One call at a time: the poller owns it."""
 
@@ -177,7 +199,6 @@ class Modbus:
     ) -> None:
         self._line = line
         self._tcp = transport is Transport.TCP
-        self._connected = transport is not Transport.SERIAL
         self._character_s = character_s
         self._min_gap_s = 0.0 if self._tcp else frame_gap_s(character_s)
         self._bus_gap_s = gap_s
@@ -190,8 +211,9 @@ class Modbus:
         self._late_until: dict[int, float] = {}
         self._ready_at = 0.0
         self._units: set[int] = set()
-        self.units = 0
-        """How many units hang on the bus, as far as the owner has said."""
+        self._patience = Patience()
+        self.units: int | None = None
+        """How many units hang on the bus, if the owner has said; with none there is nobody to be missed."""
         self._deaf = 0
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
@@ -205,7 +227,14 @@ class Modbus:
             raise ReadError(Kind.WRONG_LENGTH, request.unit, f"{len(values)} values of {request.count}")
         return tuple(values[: request.count])
 
-    async def write(self, unit: int, write: Write, address: int) -> None:
+    async def ask(self, request: ReadRequest | WriteRequest) -> tuple[int, ...]:
+        """What is read; nothing for a write that is confirmed. Raises ReadError."""
+        if isinstance(request, ReadRequest):
+            return await self.read(request)
+        await self.write(request.unit, request, request.address)
+        return ()
+
+    async def write(self, unit: int, write: Write | WriteRequest, address: int) -> None:
         """Write one coil or register at the wire address. Raises ReadError when it is not confirmed."""
         pdu: ModbusPDU
         if write.function == 5:
@@ -223,6 +252,7 @@ class Modbus:
         self._late_until.clear()
         self._ready_at = 0.0
         self._deaf = 0
+        self._patience.forget()
 
     def may_ask(self, unit: int) -> bool:
         """Whether a request to this unit would go out without waiting for a late answer of it."""
@@ -232,13 +262,16 @@ class Modbus:
         self, pdu: ModbusPDU, head: bytes, size: int, timeout_s: float, gap_s: float
     ) -> ModbusPDU:
         unit = pdu.dev_id
+        if not 1 <= unit <= 247:
+            raise ValueError(f"unit {unit}: only units 1 to 247 answer")
         self._units.add(unit)
+        wait_s = self._patience.wait_s(unit, timeout_s)
         try:
             await self._settle(unit, gap_s)
             if self._tcp:
-                body = await self._over_tcp(pdu, head, timeout_s)
+                body, took_s = await self._over_tcp(pdu, head, wait_s, timeout_s)
             else:
-                body = await self._over_rtu(pdu, head, size, timeout_s)
+                body, took_s = await self._over_rtu(pdu, head, size, wait_s)
         except LineError as error:
             raise ReadError(Kind.LINE_LOST, unit, str(error)) from None
         except ReadError as error:
@@ -246,6 +279,7 @@ class Modbus:
             raise
         self._deaf = 0
         self._late_until.pop(unit, None)
+        self._patience.answered(unit, took_s)
         answer = self._decoder.decode(body)
         if answer is None:
             raise ReadError(Kind.GARBAGE, unit, "its answer cannot be decoded")
@@ -266,32 +300,34 @@ class Modbus:
                 return
             await asyncio.sleep(wait)
 
-    async def _over_rtu(self, pdu: ModbusPDU, head: bytes, size: int, timeout_s: float) -> bytes:
+    async def _over_rtu(self, pdu: ModbusPDU, head: bytes, size: int, wait_s: float) -> tuple[bytes, float]:
+        """Function code and data, and how long the unit took, the answer's own time on the wire aside."""
         loop = asyncio.get_running_loop()
         frame = self._rtu.buildFrame(pdu)
-        search = RtuSearch(frame, head, size, self._echo)
-        self._line.take()
+        search = RtuSearch(frame, head, size, self._echo, self._line.take())
         await self._line.write(frame)
-        sent_at = loop.time() + len(frame) * self._character_s
-        first_by = sent_at + timeout_s
-        whole_by = first_by + size * self._character_s + CHUNK_SLACK_S
+        # Adapters and serial servers may hand an answer over when all of it is there.
+        wire_end = loop.time() + (len(frame) + size) * self._character_s
         while True:
-            by = whole_by if search.heard else first_by
+            by = wire_end + wait_s + (CHUNK_SLACK_S if search.heard else 0.0)
             data = await self._line.read(by - loop.time())
             if body := search.feed(data):
                 self._echo = self._echo or search.echoed
-                return body
+                return body, max(loop.time() - wire_end, 0.0)
             if not data and loop.time() >= by:
                 kind, detail = search.judge()
                 raise ReadError(kind, pdu.dev_id, detail)
 
-    async def _over_tcp(self, pdu: ModbusPDU, head: bytes, timeout_s: float) -> bytes:
+    async def _over_tcp(
+        self, pdu: ModbusPDU, head: bytes, wait_s: float, whole_s: float
+    ) -> tuple[bytes, float]:
+        """Function code and data, and how long they took; an answer that has begun may take `whole_s`."""
         loop = asyncio.get_running_loop()
         self._transaction = self._transaction % 0xFFFF + 1
         pdu.transaction_id = self._transaction
         self._rest += self._line.take()
         await self._line.write(self._socket.buildFrame(pdu))
-        by = loop.time() + timeout_s
+        sent_at = loop.time()
         why = (Kind.TIMEOUT, "no answer")
         while True:
             for unit, transaction, body in self._frames():
@@ -302,10 +338,10 @@ class Modbus:
                 elif body[0] & 0x7F != pdu.function_code:
                     why = (Kind.WRONG_FUNCTION, f"answered function {body[0]}")
                 elif _fits(body, head):
-                    return body
+                    return body, loop.time() - sent_at
                 else:
                     why = (Kind.WRONG_LENGTH, f"its answer of {len(body)} bytes does not fit the request")
-            left = by - loop.time()
+            left = sent_at + (whole_s if self._rest else wait_s) - loop.time()
             if left <= 0:
                 raise ReadError(why[0], pdu.dev_id, why[1])
             self._rest += await self._line.read(left)
@@ -328,10 +364,11 @@ class Modbus:
         """Let the line come to rest, and keep away from a unit that may still answer."""
         loop = asyncio.get_running_loop()
         now = loop.time()
+        self._patience.missed(error.unit)
         self._deaf = self._deaf + 1 if error.kind is Kind.TIMEOUT else 0
-        if self._connected and self._deaf >= max(DEAD_AFTER, len(self._units), self.units):
-            why = f"no unit has answered {self._deaf} times in a row: the connection is taken for dead"
-            raise ReadError(Kind.LINE_LOST, error.unit, why) from None
+        everybody = max(DEAD_AFTER, len(self._units), self.units or 0)
+        if self.units != 0 and self._deaf >= everybody and (why := self._line.doubt()) is not None:
+            raise ReadError(Kind.LINE_LOST, error.unit, f"nobody answers any more, and {why}") from None
         if self._tcp:
             return
         self._late_until[error.unit] = now + timeout_s

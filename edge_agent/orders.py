@@ -14,6 +14,7 @@ import structlog
 from edge_agent.clock import Clock
 from edge_agent.observation import Observation
 from edge_agent.outbox import Outbox
+from edge_agent.turning import LOOK_S, Turning
 from wire.messages import Command, EventKind, GatewayConfig
 
 SNAPSHOT_EVERY_S = 5.0
@@ -44,6 +45,7 @@ class Orders:
         self._snapshot_waits = False
         self._snapshot_at: float | None = None
         self._log = structlog.get_logger()
+        self.turning = Turning(clock.mono_s)
 
     def take(self, order: GatewayConfig | Command) -> None:
         """Queue an order; when too many wait it is dropped (the centre asks again)."""
@@ -65,7 +67,12 @@ class Orders:
     async def run(self) -> None:
         """Carry out orders for ever."""
         while True:
-            order = await self._waiting.get()
+            self.turning.turned()
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    order = await self._waiting.get()
+            except TimeoutError:
+                continue
             try:
                 match order:
                     case GatewayConfig():

@@ -54,6 +54,18 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """One register or coil written to a unit that need not be configured."""
+
+    unit: int
+    function: int
+    """5 or 6."""
+    address: int
+    """On the wire, from 0."""
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All reads of one bus."""
 

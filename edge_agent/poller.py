@@ -8,7 +8,7 @@ the next read. Times are monotonic seconds.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from edge_agent.line import KeptLine, line_of
 from edge_agent.line import character_s as character_s_of
 from edge_agent.modbus import Kind, Modbus, ReadError
 from edge_agent.observation import Observation, Sample
-from edge_agent.plan import ReadRequest
+from edge_agent.plan import ReadRequest, WriteRequest
 from edge_agent.rota import Rota
 from edge_agent.tracker import (
     BusState,
@@ -55,6 +55,12 @@ class _Order:
     detector: str
     action: Action
     done: asyncio.Future[str | None]
+
+
+@dataclass(slots=True)
+class _Question:
+    request: ReadRequest | WriteRequest
+    done: asyncio.Future[tuple[int, ...] | ReadError]
 
 
 @dataclass(slots=True)
@@ -101,10 +107,16 @@ class Poller:
         self.bus_state = bus_state
         self._next: _Swap | None = None
         self._orders: deque[_Order] = deque()
+        self._questions: deque[_Question] = deque()
+        self._asked_in_vain = False
         self._broken: set[str] = set()
         self._looks: dict[str, tuple[Raw, Snapshot]] = {}
         self._lap = 0
         self._errors = 0
+        self.reads = 0
+        """Reads of the watch since the start, successful or not."""
+        self.errors: Counter[Kind] = Counter()
+        """Those that failed, by what was wrong."""
         self._last_lap_s: float | None = None
         self._lap_ended: float | None = None
         self.progress_at = now()
@@ -151,6 +163,25 @@ class Poller:
         self._orders.append(_Order(detector, action, done))
         return await done
 
+    @property
+    def laps(self) -> int:
+        """Laps begun since the start."""
+        return self._lap
+
+    async def ask(self, request: ReadRequest | WriteRequest) -> tuple[int, ...] | ReadError:
+        """Read anything of any unit between two reads of the watch; the words, or why there are none.
+
+        A write that the device confirms gives no words. Nothing is asked twice.
+
+        Of questions that nobody answers one is put in a lap: a scan costs the living one timeout a lap.
+        """
+        if not 1 <= request.unit <= 247:
+            why = "设备地址须为 1 至 247 / only units 1 to 247 answer"
+            return ReadError(Kind.WRONG_UNIT, request.unit, why)
+        done: asyncio.Future[tuple[int, ...] | ReadError] = asyncio.get_running_loop().create_future()
+        self._questions.append(_Question(request, done))
+        return await done
+
     async def run(self) -> None:
         """Lap after lap, for ever; closes the line when cancelled."""
         try:
@@ -176,6 +207,7 @@ class Poller:
     async def _one_lap(self, started: float) -> None:
         slow = self._layout.plan.slow_part(self._lap)
         self._lap += 1
+        self._asked_in_vain = False
         for unit in self._rota.begin_lap():
             await self._visit(unit, slow)
         spent = False
@@ -185,6 +217,7 @@ class Poller:
                 spent = not await self._visit(unit, slow)
             else:
                 self._rota.passed_over(unit)
+        await self._obey()
         await self._judge_bus(port_up=True)
         self._lap_ended = self._now()
         self._last_lap_s = self._lap_ended - started
@@ -199,11 +232,13 @@ class Poller:
             self.progress_at = self._now()
             words: tuple[int, ...] | None = None
             if not reason:
+                self.reads += 1
                 try:
                     words = await self._modbus.read(request)
                     heard = True
                 except ReadError as error:
                     self._errors += 1
+                    self.errors[error.kind] += 1
                     if error.kind is Kind.LINE_LOST:
                         raise LineLostError(str(error)) from None
                     # A refusal is an answer: it costs no timeout, and the next read may fare better.
@@ -320,6 +355,24 @@ class Poller:
             why = await self._carry_out(order)
             if not order.done.done():
                 order.done.set_result(why)
+        if self._questions and not self._asked_in_vain:
+            await self._put(self._questions.popleft())
+
+    async def _put(self, question: _Question) -> None:
+        """Ask what somebody wants to know; the watch's own counters and standings stay out of it."""
+        if question.done.done():  # whoever asked has gone
+            return
+        answer: tuple[int, ...] | ReadError
+        try:
+            answer = await self._modbus.ask(question.request)
+        except ReadError as error:
+            if error.kind is Kind.LINE_LOST:
+                self._questions.appendleft(question)  # refused with the others
+                raise LineLostError(str(error)) from None
+            self._asked_in_vain = error.kind is not Kind.EXCEPTION
+            answer = error
+        if not question.done.done():
+            question.done.set_result(answer)
 
     async def _carry_out(self, order: _Order) -> str | None:
         member = self._layout.members.get(order.detector)
@@ -341,6 +394,10 @@ class Poller:
         return None
 
     def _refuse_orders(self, why: str) -> None:
+        while self._questions:
+            question = self._questions.popleft()
+            if not question.done.done():
+                question.done.set_result(ReadError(Kind.LINE_LOST, question.request.unit, why))
         while self._orders:
             order = self._orders.popleft()
             if not order.done.done():

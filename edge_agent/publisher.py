@@ -28,6 +28,7 @@ from edge_agent.outbox_file import StorageError
 from edge_agent.pace import Pace
 from edge_agent.readings import ReadingBuffer
 from edge_agent.tls import LastWord, TlsError, context_of, plain_words
+from edge_agent.turning import Turning
 from edge_agent.ways import Ways
 from wire.codec import decode, decode_alive, encode
 from wire.errors import LocalError, RemoteError
@@ -101,6 +102,10 @@ class Publisher:
         self._log = structlog.get_logger()
         self.connected = False
         """Whether the broker has let us in; says nothing about the centre."""
+        self.turning = {"uplink": Turning(clock.mono_s), "orders": self._orders.turning}
+        """The uplink comes round with every try to connect, and twice a second while connected."""
+        self.acks = 0
+        """Acknowledgements heard since the start."""
         self.alive_at: float | None = None
         """When the centre last said that it works, in seconds of the monotonic clock."""
 
@@ -121,6 +126,7 @@ class Publisher:
         try:
             while True:
                 self._up_at = None
+                self.turning["uplink"].turned()
                 self._ways.began(self._clock.mono_s())
                 way = self._settings.ways[self._ways.current]
                 why, unheard = await _alone(self._one_connection(way))
@@ -257,6 +263,7 @@ class Publisher:
 
     async def _send(self, client: Client, group: asyncio.TaskGroup) -> None:
         while True:
+            self.turning["uplink"].turned()
             self._wake.clear()
             await self._events.refresh()
             now = self._clock.mono_s()
@@ -351,6 +358,7 @@ class Publisher:
         self._beat.set()
 
     async def _hear_ack(self, ack: Ack) -> None:
+        self.acks += 1
         if ack.lane is Lane.EVENTS:
             outcome = await self._events.on_ack(ack)
             if outcome.forget_through is not None and self._on_acknowledged is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from edge_agent.observation import Observation, Stamp
+from edge_agent.turning import Turning
 from wire.messages import URGENT, EventKind
 
 RETRY_S = 1.0
@@ -63,6 +64,7 @@ class Recorder:
         self._some = asyncio.Event()
         self._turn = asyncio.Lock()
         self._log = structlog.get_logger()
+        self.turning = Turning()
         self.error: str | None = None
         """Why the disk refuses; None while it takes what it is given."""
         self.given_up = 0
@@ -85,7 +87,7 @@ class Recorder:
     async def run(self) -> None:
         """Write what waits, for ever; every second again while the disk refuses."""
         while True:
-            await self._some.wait()
+            await self.turning.wait(self._some)
             if not await self._flush():
                 await asyncio.sleep(RETRY_S)
 
@@ -96,6 +98,7 @@ class Recorder:
     async def _flush(self) -> bool:
         async with self._turn:
             while self._waiting:
+                self.turning.turned()
                 seen = self._waiting[0]
                 try:
                     await asyncio.to_thread(self._append, seen.observations, seen.stamp, seen.tracked)

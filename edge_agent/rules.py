@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from device_profiles.schema import Profile
-from edge_agent.config import ConfigError, nearest, on_lines
+from edge_agent.config import ConfigError, host_port, nearest, on_lines
 from edge_agent.plan import Configured, check
 from wire.messages import BusConfig, GatewayConfig, Transport
 
@@ -50,15 +50,6 @@ def _count(buses: Sequence[BusConfig]) -> int:
 def configured(bus: BusConfig, profiles: Mapping[str, Profile]) -> list[Configured]:
     """Each detector with its profile, those of unknown profiles left out."""
     return [(d, profiles[d.profile]) for d in bus.detectors if d.profile in profiles]
-
-
-def host_port(address: str) -> tuple[str, int] | None:
-    """`host:port` or `[v6]:port` taken apart; None when it is neither."""
-    host, colon, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not (port.isascii() and port.isdecimal()) or not 1 <= int(port) <= 65535:
-        return None
-    return host, int(port)
 
 
 def _shared(what: str, named: Sequence[tuple[str, str]]) -> list[str]:

@@ -39,6 +39,7 @@ from edge_agent.tracker import (
     dropped,
     snapshot,
 )
+from edge_agent.turning import Turning
 from wire.codec import config_hash
 from wire.messages import BusConfig, EventKind, GatewayConfig
 
@@ -101,6 +102,7 @@ class Site:
         self._some = asyncio.Event()
         self._snapshot_wanted = asyncio.Event()
         self._log = structlog.get_logger()
+        self.turning = {"configuration": Turning(now), "snapshots": Turning(now)}
         self.applied: GatewayConfig | None = None
         """The pushed configuration that holds; None while the local file's does."""
         self.error: str | None = None
@@ -170,9 +172,8 @@ class Site:
     async def run(self) -> None:
         """Apply what is pushed, for ever."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if self._probation is None else LOOK_S):
-                    await self._some.wait()
+            timeout_s = None if self._probation is None else LOOK_S
+            await self.turning["configuration"].wait(self._some, timeout_s)
             self._some.clear()
             config, self._wanted = self._wanted, None
             try:
@@ -190,9 +191,7 @@ class Site:
     async def snapshots(self) -> None:
         """Record a snapshot when one is wanted, and every six hours."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SNAPSHOT_EVERY_S):
-                    await self._snapshot_wanted.wait()
+            await self.turning["snapshots"].wait(self._snapshot_wanted, SNAPSHOT_EVERY_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_LAP_WAIT_S):
                     for poller in self.pollers:

@@ -14,6 +14,7 @@ def notify(environment: Mapping[str, str], state: str) -> bool:
         return False
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as ear:
+            ear.setblocking(False)  # a systemd that does not listen must not hold up the watch
             ear.connect("\0" + place[1:] if place.startswith("@") else place)
             ear.sendall(state.encode())
     except OSError:

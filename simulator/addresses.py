@@ -29,6 +29,8 @@ class UnitMap:
         self.detectors: list[str] = []
         self.max_registers = 0
         self.max_bits = 0
+        self.unit_register: int | None = None
+        """Wire address of the register that keeps the unit id."""
 
     def add(self, detector: str, profile: Profile, point: int | None) -> str | None:
         """Place a detector's registers; the name of a detector already there when two of them meet."""
@@ -47,6 +49,8 @@ class UnitMap:
         for write in profile.writes:
             actions = self._writes.setdefault((write.function, write.address + shift), [])
             actions.append((write.value, write.action, detector))
+        if profile.unit_register is not None:
+            self.unit_register = profile.unit_register - profile.address_base
         self.detectors.append(detector)
         self.max_registers = max(self.max_registers, profile.poll.max_registers)
         self.max_bits = max(self.max_bits, profile.poll.max_bits)
@@ -55,7 +59,8 @@ class UnitMap:
     @property
     def functions(self) -> frozenset[int]:
         """Function codes the unit knows."""
-        return frozenset({f for f, _ in self._places} | {f for f, _ in self._writes})
+        moves = {6} if self.unit_register is not None else set()
+        return frozenset({f for f, _ in self._places} | {f for f, _ in self._writes} | moves)
 
     def at(self, function: int, address: int, count: int) -> list[Place] | None:
         """The places of a read; None when any address is unused."""

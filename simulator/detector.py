@@ -24,6 +24,7 @@ CONTAMINATED_AT = 80.0
 LOW_BATTERY_AT = 2.4
 TEST_S = 10.0
 MUTE_S = 600.0
+BLINK_S = 30.0
 COOKING_S = 480.0
 _FIRE_TOP = 30.0
 _FIRE_MIDDLE_S = 14.0
@@ -74,6 +75,7 @@ class State:
     heat: bool = False
     test_until: float = 0.0
     muted_until: float = 0.0
+    blinking_until: float = 0.0
     removed: bool = False
     faulty: bool = False
     battery: float | None = None
@@ -197,6 +199,11 @@ def press_test(state: State, now: float, seconds: float = TEST_S) -> State:
 def mute(state: State, now: float) -> State:
     """Silence the sounder; the alarm itself stays."""
     return replace(state, muted_until=now + MUTE_S)
+
+
+def identify(state: State, now: float) -> State:
+    """Blink, so that a person finds it."""
+    return replace(state, blinking_until=now + BLINK_S)
 
 
 def reset(state: State, now: float) -> State:

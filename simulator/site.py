@@ -21,7 +21,12 @@ from simulator.orders import Do, Order, OrderError, check
 from simulator.registers import Shown, encode, show
 from simulator.scenario import BusSpec
 
-_BY_WRITE = {Action.RESET: physics.reset, Action.MUTE: physics.mute, Action.TEST: physics.press_test}
+_BY_WRITE = {
+    Action.RESET: physics.reset,
+    Action.MUTE: physics.mute,
+    Action.TEST: physics.press_test,
+    Action.IDENTIFY: physics.identify,
+}
 
 
 @dataclass(slots=True)
@@ -153,6 +158,8 @@ class Site:
                 raise rtu.Refusal(rtu.ILLEGAL_FUNCTION)
             if isinstance(asked, rtu.Read):
                 return self._read(unit, asked)
+            if unit.unit_register is not None and (asked.function, asked.address) == (6, unit.unit_register):
+                return self._move(unit, asked.value, pdu)
             return self._write(unit, asked, pdu)
         except rtu.Refusal as refusal:
             if len(everyone) == 1:
@@ -191,6 +198,19 @@ class Site:
         one.polls += 1
         one.state = _BY_WRITE[action](one.state, self.clock())
         return pdu, [one]
+
+    def _move(self, unit: UnitMap, new: int, pdu: bytes) -> tuple[bytes, list[Simulated]]:
+        """A device takes another unit id; it still answers this request under the old one."""
+        moved = [self.detectors[name] for name in unit.detectors]
+        units = self.buses[moved[0].bus].units
+        if not 1 <= new <= 247 or new in units:
+            raise rtu.Refusal(rtu.ILLEGAL_VALUE)
+        del units[moved[0].unit]
+        units[new] = unit
+        for one in moved:
+            one.polls += 1
+            one.unit = new
+        return pdu, moved
 
     def _meant(self, order: Order) -> Iterable[Simulated]:
         if order.detector in (None, "*"):
@@ -239,6 +259,7 @@ class Site:
             "contamination": round(seen.contamination, 1),
             "fault": one.fault.kind if one.fault else None,
             "polls": one.polls,
+            "blinking": now < one.state.blinking_until,
         }
 
 

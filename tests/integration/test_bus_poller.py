@@ -13,6 +13,7 @@ import pytest
 from device_profiles.load import load_profiles
 from device_profiles.schema import Action
 from edge_agent.observation import Observation, Sample
+from edge_agent.plan import ReadRequest
 from edge_agent.poller import Poller
 from edge_agent.tracker import DetectorState, TrackPolicy
 from tests.harness.slave import Pieces, PtySlave, framed, registers
@@ -206,3 +207,36 @@ async def test_one_broken_record_does_not_end_the_watch(site: Site) -> None:
     await eventually(lambda: site.has(EventKind.ASSERT, Condition.SMOKE, "det-3"), 3)
     await eventually(lambda: site.has(EventKind.ASSERT, Condition.SMOKE, "det-1"), 3)
     assert not site.task.done()
+
+
+def _question(unit: int) -> ReadRequest:
+    return ReadRequest(
+        unit=unit, function=4, address=100, count=2, timeout_s=TIMEOUT_S, gap_s=0.0, targets=()
+    )
+
+
+async def test_a_question_is_answered_between_two_reads(site: Site) -> None:
+    """A technician's scan goes through the agent: words or a reason, and nothing about it is recorded."""
+    await site.poller.first_lap.wait()
+    assert await site.poller.ask(_question(3)) == (0, 3)
+    assert "no answer" in str(await site.poller.ask(_question(77)))
+    assert "1 to 247" in str(await site.poller.ask(_question(0)))
+    assert site.poller.status().errors == 0
+    assert not site.told
+
+
+async def test_a_scan_costs_the_living_one_timeout_a_lap(site: Site) -> None:
+    """Many questions that nobody answers wait at once; they are put one a lap."""
+    await site.poller.first_lap.wait()
+    start = time.monotonic()
+    await asyncio.gather(*(site.poller.ask(_question(unit)) for unit in range(50, 56)))
+    times = [at for at, unit in site.asked if unit == 1 and at > start]
+    assert max(after - before for before, after in itertools.pairwise(times)) < TIMEOUT_S + 0.45
+
+
+async def test_questions_are_answered_on_a_bus_without_detectors_and_when_the_line_goes(site: Site) -> None:
+    """The first installation scans an empty bus; nobody who asks waits for ever."""
+    await site.poller.swap(site.config([]), {}, TrackPolicy())
+    assert await site.poller.ask(_question(2)) == (0, 2)
+    site.slave.close()
+    assert "line is lost" in str(await site.poller.ask(_question(2)))

@@ -83,3 +83,23 @@ def test_a_write_is_confirmed_by_the_second_copy_where_the_adapter_echoes() -> N
 def test_a_refusal_is_found_too() -> None:
     """An exception reply after noise."""
     assert _search().feed(b"\x0b\x83" + framed(b"\x0b\x83\x02")) == b"\x83\x02"
+
+
+def test_an_answer_after_another_masters_request_is_not_ours() -> None:
+    """Two masters on a line: the same unit answers the other one, and the frame looks like ours."""
+    foreign = framed(bytes.fromhex("0b0300090002"))
+    for before, seen in (
+        (b"", foreign + ANSWER),
+        (foreign, ANSWER),
+        (b"\xff" + foreign[:5], foreign[5:] + ANSWER),
+    ):
+        search = RtuSearch(REQUEST, HEAD, len(ANSWER), echo=False, before=before)
+        assert search.feed(seen) is None
+        assert search.judge()[0] is Kind.FOREIGN
+
+
+def test_our_own_echo_and_noise_before_the_answer_are_no_other_master() -> None:
+    """Only a whole request that is not ours makes an answer doubtful."""
+    for before in (b"", REQUEST, b"\x00\xff\x01\x03\x00", ANSWER):
+        search = RtuSearch(REQUEST, HEAD, len(ANSWER), echo=False, before=before)
+        assert search.feed(b"\x55\x00" + ANSWER) == BODY[1:]
