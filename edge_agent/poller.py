@@ -28,6 +28,7 @@ from edge_agent.tracker import (
     DetectorState,
     Missed,
     TrackPolicy,
+    doubt,
     encode_state,
     track,
     track_bus,
@@ -102,7 +103,7 @@ class Poller:
         self._rota = Rota(self._layout.of_unit)
         known = states or {}
         self.states: dict[str, DetectorState | None] = {
-            name: known.get(name) for name in self._layout.members
+            name: _doubted(known.get(name)) for name in self._layout.members
         }
         self.bus_state = bus_state
         self._next: _Swap | None = None
@@ -216,7 +217,10 @@ class Poller:
         await self._obey()
         raw: dict[str, dict[str, tuple[int, ...] | None]] = {}
         heard, reason = False, ""
-        for request in self._layout.reads(unit, slow):
+        detectors = self._layout.of_unit.get(unit, ())
+        states = [self.states[detector] for detector in detectors]
+        identify = any(state is None or state.doubted for state in states)
+        for request in self._layout.reads(unit, slow, identify=identify):
             self.progress_at = self._now()
             words: tuple[int, ...] | None = None
             if not reason:
@@ -238,7 +242,7 @@ class Poller:
         else:
             self._rota.answered(unit)
             self._line.proved()
-        for detector in self._layout.of_unit.get(unit, ()):
+        for detector in detectors:
             await self._judge(detector, raw.get(detector, {}) if heard else Missed(reason))
         return not reason
 
@@ -307,6 +311,7 @@ class Poller:
             await self._line_gone()
             return False
         self._modbus.reopened()
+        self.states = {name: _doubted(state) for name, state in self.states.items()}
         return True
 
     async def _line_gone(self) -> None:
@@ -324,8 +329,12 @@ class Poller:
         except ValueError as error:
             swap.done.set_exception(error)
             return
-        before = self.states
-        self.states = {name: before.get(name) or swap.adopted.get(name) for name in layout.members}
+        before, places = self.states, self._layout.members
+        known = {name: before.get(name) or swap.adopted.get(name) for name in layout.members}
+        self.states = {
+            name: state if places.get(name) == layout.members[name] else _doubted(state)
+            for name, state in known.items()
+        }
         self.bus, self._layout, self._policy = swap.bus, layout, swap.policy
         self._modbus.units = len(layout.of_unit)
         self._rota.keep(layout.of_unit)
@@ -392,6 +401,10 @@ class Poller:
 
 def _worth_keeping(state: DetectorState | None) -> tuple[object, ...] | None:
     return None if state is None else (state.asserted, state.known, state.identity)
+
+
+def _doubted(state: DetectorState | None) -> DetectorState | None:
+    return None if state is None else doubt(state)
 
 
 def _seconds(milliseconds: float | None) -> float | None:
