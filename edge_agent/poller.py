@@ -33,7 +33,7 @@ from edge_agent.tracker import (
     track,
     track_bus,
 )
-from wire.messages import BusConfig, BusStatus
+from wire.messages import URGENT, BusConfig, BusStatus
 
 MIN_LAP_S = 0.2
 DOWN_LOOK_S = 1.0
@@ -244,6 +244,7 @@ class Poller:
             self._line.proved()
         for detector in detectors:
             await self._judge(detector, raw.get(detector, {}) if heard else Missed(reason))
+        self._rota.hurry(unit, urgent=any(_urgent(self.states[detector]) for detector in detectors))
         return not reason
 
     async def _judge(self, detector: str, seen: Mapping[str, tuple[int, ...] | None] | Missed) -> None:
@@ -401,6 +402,11 @@ class Poller:
 
 def _worth_keeping(state: DetectorState | None) -> tuple[object, ...] | None:
     return None if state is None else (state.asserted, state.known, state.identity)
+
+
+def _urgent(state: DetectorState | None) -> bool:
+    """Whether it burns there, or something has changed and is not yet proved."""
+    return state is not None and bool(state.asserted & URGENT or state.pending)
 
 
 def _doubted(state: DetectorState | None) -> DetectorState | None:
