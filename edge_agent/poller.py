@@ -16,6 +16,7 @@ import structlog
 
 from device_profiles.schema import Action, Profile
 from edge_agent.decode import Raw, Snapshot, decode
+from edge_agent.diagnosis import Diagnosis
 from edge_agent.layout import Layout, writable
 from edge_agent.line import KeptLine, line_of
 from edge_agent.line import character_s as character_s_of
@@ -33,7 +34,7 @@ from edge_agent.tracker import (
     track,
     track_bus,
 )
-from wire.messages import URGENT, BusConfig, BusStatus
+from wire.messages import URGENT, BusConfig, BusStatus, EventKind
 
 MIN_LAP_S = 0.2
 DOWN_LOOK_S = 1.0
@@ -101,6 +102,8 @@ class Poller:
         self._layout = Layout.of(bus, profiles)
         self._modbus.units = len(self._layout.of_unit)
         self._rota = Rota(self._layout.of_unit)
+        self._diagnosis = Diagnosis()
+        self._hint: str | None = None
         known = states or {}
         self.states: dict[str, DetectorState | None] = {
             name: _doubted(known.get(name)) for name in self._layout.members
@@ -136,6 +139,7 @@ class Poller:
             answering=sum(state.answering for state in states),
             silent=sum(not state.answering for state in states),
             errors=self._errors,
+            hint=self._hint,
         )
 
     async def swap(
@@ -227,10 +231,15 @@ class Poller:
                 try:
                     words = await self._modbus.read(request)
                     heard = True
+                    self._diagnosis.good(unit, self._now())
                 except ReadError as error:
                     self._errors += 1
                     if error.kind is Kind.LINE_LOST:
                         raise LineLostError(str(error)) from None
+                    if error.kind is Kind.FOREIGN:
+                        self._diagnosis.foreign(self._now())
+                    elif error.kind not in (Kind.TIMEOUT, Kind.EXCEPTION):
+                        self._diagnosis.spoilt(unit, self._now())
                     # A refusal is an answer: it costs no timeout, and the next read may fare better.
                     heard = heard or error.kind is Kind.EXCEPTION
                     reason = "" if error.kind is Kind.EXCEPTION else error.kind.value
@@ -253,6 +262,8 @@ class Poller:
         try:
             profile = self._layout.members[detector][1]
             look = seen if isinstance(seen, Missed) else self._look(detector, profile, seen)
+            if isinstance(look, Snapshot) and look.identity is not None and profile.points is None:
+                self._diagnosis.identity(self._layout.members[detector][0].unit, look.identity, self._now())
             down = self.bus_state is not None and self.bus_state.down
             state, told, sample = track(
                 before, look, self._now(), self._policy, detector=detector, bus_down=down
@@ -293,6 +304,10 @@ class Poller:
             for each in told:
                 self._log.warning("bus", change=each.kind.value, condition=each.condition, why=each.text)
             await self._record(told, {BUS_KEY + self.bus.bus: encode_state(self.bus_state)})
+        before, self._hint = self._hint, self._diagnosis.hint(self._now())
+        if self._hint is not None and self._hint != before:
+            self._log.warning("bus", hint=self._hint)
+            await self._record([Observation(EventKind.NOTE, bus=self.bus.bus, text=self._hint)], {})
 
     # -- the line
 
@@ -312,6 +327,7 @@ class Poller:
             await self._line_gone()
             return False
         self._modbus.reopened()
+        self._diagnosis.reopened()
         self.states = {name: _doubted(state) for name, state in self.states.items()}
         return True
 
