@@ -89,7 +89,7 @@ async def _one_lap(bus: BusConfig, layout: Layout, ask: Ask) -> list[str]:
     for unit, detectors in layout.of_unit.items():
         raw: dict[str, dict[str, tuple[int, ...] | None]] = {name: {} for name in detectors}
         why, refused, heard = "", "", False
-        for request in layout.reads(unit, layout.plan.slow):
+        for request in layout.reads(unit, layout.plan.slow, identify=False):
             answer = await ask(request) if not why else None
             if isinstance(answer, ReadError):
                 if answer.kind is Kind.LINE_LOST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from device_profiles.schema import Action, Profile, Write
+from device_profiles.schema import Action, Profile, Role, Write
 from edge_agent.plan import Configured, Plan, ReadRequest, plan
 from edge_agent.rules import configured
 from wire.messages import BusConfig, DetectorConfig
@@ -19,6 +19,8 @@ class Layout:
     plan: Plan
     fast: dict[int, list[ReadRequest]] = field(default_factory=dict)
     of_unit: dict[int, list[str]] = field(default_factory=dict)
+    identity: dict[int, list[ReadRequest]] = field(default_factory=dict)
+    """The slow reads that say which device it is."""
 
     @classmethod
     def of(cls, bus: BusConfig, profiles: Mapping[str, Profile]) -> Layout:
@@ -27,13 +29,24 @@ class Layout:
         layout = cls({config.detector: (config, profile) for config, profile in pairs}, plan(pairs))
         for request in layout.plan.fast:
             layout.fast.setdefault(request.unit, []).append(request)
+        names = {
+            (config.detector, register.name)
+            for config, profile in pairs
+            for register in profile.registers
+            if register.role is Role.IDENTITY
+        }
+        for request in layout.plan.slow:
+            if any((target.detector, target.register) in names for target in request.targets):
+                layout.identity.setdefault(request.unit, []).append(request)
         for config, _ in pairs:
             layout.of_unit.setdefault(config.unit, []).append(config.detector)
         return layout
 
-    def reads(self, unit: int, slow: Sequence[ReadRequest]) -> list[ReadRequest]:
-        """What to read of a unit in one visit."""
-        return self.fast.get(unit, []) + [request for request in slow if request.unit == unit]
+    def reads(self, unit: int, slow: Sequence[ReadRequest], *, identify: bool) -> list[ReadRequest]:
+        """What to read of a unit in one visit, the fast first; `identify`: also which device it is."""
+        due = [request for request in slow if request.unit == unit]
+        who = self.identity.get(unit, []) if identify else []
+        return self.fast.get(unit, []) + due + [request for request in who if request not in due]
 
 
 def writable(config: DetectorConfig, profile: Profile, action: Action) -> Write | str:

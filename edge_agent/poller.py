@@ -16,6 +16,7 @@ import structlog
 
 from device_profiles.schema import Action, Profile
 from edge_agent.decode import Raw, Snapshot, decode
+from edge_agent.diagnosis import Diagnosis
 from edge_agent.layout import Layout, writable
 from edge_agent.line import KeptLine, line_of
 from edge_agent.line import character_s as character_s_of
@@ -28,11 +29,12 @@ from edge_agent.tracker import (
     DetectorState,
     Missed,
     TrackPolicy,
+    doubt,
     encode_state,
     track,
     track_bus,
 )
-from wire.messages import BusConfig, BusStatus
+from wire.messages import URGENT, BusConfig, BusStatus, EventKind
 
 MIN_LAP_S = 0.2
 DOWN_LOOK_S = 1.0
@@ -100,9 +102,11 @@ class Poller:
         self._layout = Layout.of(bus, profiles)
         self._modbus.units = len(self._layout.of_unit)
         self._rota = Rota(self._layout.of_unit)
+        self._diagnosis = Diagnosis()
+        self._hint: str | None = None
         known = states or {}
         self.states: dict[str, DetectorState | None] = {
-            name: known.get(name) for name in self._layout.members
+            name: _doubted(known.get(name)) for name in self._layout.members
         }
         self.bus_state = bus_state
         self._next: _Swap | None = None
@@ -139,6 +143,7 @@ class Poller:
             answering=sum(state.answering for state in states),
             silent=sum(not state.answering for state in states),
             errors=self._errors,
+            hint=self._hint,
         )
 
     async def swap(
@@ -228,7 +233,10 @@ class Poller:
         await self._obey()
         raw: dict[str, dict[str, tuple[int, ...] | None]] = {}
         heard, reason = False, ""
-        for request in self._layout.reads(unit, slow):
+        detectors = self._layout.of_unit.get(unit, ())
+        states = [self.states[detector] for detector in detectors]
+        identify = any(state is None or state.doubted for state in states)
+        for request in self._layout.reads(unit, slow, identify=identify):
             self.progress_at = self._now()
             words: tuple[int, ...] | None = None
             if not reason:
@@ -236,11 +244,16 @@ class Poller:
                 try:
                     words = await self._modbus.read(request)
                     heard = True
+                    self._diagnosis.good(unit, self._now())
                 except ReadError as error:
                     self._errors += 1
                     self.errors[error.kind] += 1
                     if error.kind is Kind.LINE_LOST:
                         raise LineLostError(str(error)) from None
+                    if error.kind is Kind.FOREIGN:
+                        self._diagnosis.foreign(self._now())
+                    elif error.kind not in (Kind.TIMEOUT, Kind.EXCEPTION):
+                        self._diagnosis.spoilt(unit, self._now())
                     # A refusal is an answer: it costs no timeout, and the next read may fare better.
                     heard = heard or error.kind is Kind.EXCEPTION
                     reason = "" if error.kind is Kind.EXCEPTION else error.kind.value
@@ -252,8 +265,9 @@ class Poller:
         else:
             self._rota.answered(unit)
             self._line.proved()
-        for detector in self._layout.of_unit.get(unit, ()):
+        for detector in detectors:
             await self._judge(detector, raw.get(detector, {}) if heard else Missed(reason))
+        self._rota.hurry(unit, urgent=any(_urgent(self.states[detector]) for detector in detectors))
         return not reason
 
     async def _judge(self, detector: str, seen: Mapping[str, tuple[int, ...] | None] | Missed) -> None:
@@ -262,6 +276,8 @@ class Poller:
         try:
             profile = self._layout.members[detector][1]
             look = seen if isinstance(seen, Missed) else self._look(detector, profile, seen)
+            if isinstance(look, Snapshot) and look.identity is not None and profile.points is None:
+                self._diagnosis.identity(self._layout.members[detector][0].unit, look.identity, self._now())
             down = self.bus_state is not None and self.bus_state.down
             state, told, sample = track(
                 before, look, self._now(), self._policy, detector=detector, bus_down=down
@@ -302,6 +318,10 @@ class Poller:
             for each in told:
                 self._log.warning("bus", change=each.kind.value, condition=each.condition, why=each.text)
             await self._record(told, {BUS_KEY + self.bus.bus: encode_state(self.bus_state)})
+        before, self._hint = self._hint, self._diagnosis.hint(self._now())
+        if self._hint is not None and self._hint != before:
+            self._log.warning("bus", hint=self._hint)
+            await self._record([Observation(EventKind.NOTE, bus=self.bus.bus, text=self._hint)], {})
 
     # -- the line
 
@@ -321,6 +341,8 @@ class Poller:
             await self._line_gone()
             return False
         self._modbus.reopened()
+        self._diagnosis.reopened()
+        self.states = {name: _doubted(state) for name, state in self.states.items()}
         return True
 
     async def _line_gone(self) -> None:
@@ -338,8 +360,12 @@ class Poller:
         except ValueError as error:
             swap.done.set_exception(error)
             return
-        before = self.states
-        self.states = {name: before.get(name) or swap.adopted.get(name) for name in layout.members}
+        before, places = self.states, self._layout.members
+        known = {name: before.get(name) or swap.adopted.get(name) for name in layout.members}
+        self.states = {
+            name: state if places.get(name) == layout.members[name] else _doubted(state)
+            for name, state in known.items()
+        }
         self.bus, self._layout, self._policy = swap.bus, layout, swap.policy
         self._modbus.units = len(layout.of_unit)
         self._rota.keep(layout.of_unit)
@@ -406,6 +432,15 @@ class Poller:
 
 def _worth_keeping(state: DetectorState | None) -> tuple[object, ...] | None:
     return None if state is None else (state.asserted, state.known, state.identity)
+
+
+def _urgent(state: DetectorState | None) -> bool:
+    """Whether it burns there, or something has changed and is not yet proved."""
+    return state is not None and bool(state.asserted & URGENT or state.pending)
+
+
+def _doubted(state: DetectorState | None) -> DetectorState | None:
+    return None if state is None else doubt(state)
 
 
 def _seconds(milliseconds: float | None) -> float | None:

@@ -1,8 +1,10 @@
 """Whose turn it is on a bus: the living in every lap, the silent at the lap's end, one timeout in all; pure.
 
 Law of this file: a unit that does not answer costs the others at most one timeout a lap in total, however
-many such units there are; and a line that comes back is asked whole in the lap of its first answer.
-Times are monotonic seconds.
+many such units there are; and a line that comes back is asked whole in the lap of its first answer. Whoever
+answers keeps its place in every lap: what is urgent is asked once more, before the others, and of such extra
+turns there is one for each twenty units, so that no alarm makes a lap longer than by a twentieth. Times are
+monotonic seconds.
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ SETTLED_S = 25.0
 """A unit silent for longer, and for as many tries, is asked ever more rarely."""
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 60.0
+UNITS_PER_EXTRA = 20
+"""A bus of fewer units has a short lap as it is: none is asked twice in it."""
+URGENT_AHEAD = 3
+"""An urgent one that missed is tried again before others that missed so many times less."""
 
 
 class Standing(StrEnum):
@@ -35,6 +41,7 @@ class _Unit:
     tried_at: float = 0.0
     wait_s: float = 0.0
     due_at: float = 0.0
+    urgent: bool = False
 
 
 class Rota:
@@ -43,6 +50,7 @@ class Rota:
     def __init__(self, units: Iterable[int]) -> None:
         self._units = {unit: _Unit() for unit in units}
         self._first: set[int] = set()
+        self._urgent: list[int] = []
         self._tried: set[int] = set()
         self._passed: set[int] = set()
         self._someone_is_back = False
@@ -50,11 +58,23 @@ class Rota:
     def keep(self, units: Iterable[int]) -> None:
         """Other units from now on; those that stay keep their standing."""
         self._units = {unit: self._units.get(unit) or _Unit() for unit in units}
+        self._urgent = [unit for unit in self._urgent if unit in self._units]
 
     def ask_first(self, unit: int) -> None:
         """Ask this one first in the next lap, whatever its standing."""
         if unit in self._units:
             self._first.add(unit)
+
+    def hurry(self, unit: int, *, urgent: bool) -> None:
+        """Whether something is the matter there: an alarm, or a change that is not yet proved."""
+        one = self._units.get(unit)
+        if one is None or one.urgent is urgent:
+            return
+        one.urgent = urgent
+        if urgent:
+            self._urgent.append(unit)
+        else:
+            self._urgent.remove(unit)
 
     def standing(self, unit: int) -> Standing:
         """How it is treated now."""
@@ -77,8 +97,15 @@ class Rota:
         self._passed.clear()
         self._someone_is_back = False
         first, self._first = self._first & self._units.keys(), set()
-        living = [unit for unit, one in self._units.items() if not one.misses and unit not in first]
-        return [*sorted(first), *living]
+        living = [unit for unit, one in self._units.items() if not one.misses]
+        # The latest first, then in turn.
+        extra = [u for u in reversed(self._urgent) if not self._units[u].misses and u not in first]
+        extra = extra[: len(self._units) // UNITS_PER_EXTRA]
+        for unit in extra:
+            self._urgent.remove(unit)
+            self._urgent.insert(0, unit)
+        turns = [*sorted(first), *extra, *living]
+        return [unit for before, unit in zip([None, *turns], turns, strict=False) if unit != before]
 
     def next_probe(self, now: float, spent: bool) -> int | None:
         """The next unit that missed before and is worth a try in this lap; `spent`: a probe timed out."""
@@ -92,7 +119,14 @@ class Rota:
             return max(waiting, key=lambda u: (waiting[u].silent_since, -u), default=None)
         suspects = [u for u in waiting if not waiting[u].wait_s]
         if suspects:
-            return min(suspects, key=lambda u: (waiting[u].misses, waiting[u].tried_at, u))
+            return min(
+                suspects,
+                key=lambda u: (
+                    waiting[u].misses - URGENT_AHEAD * waiting[u].urgent,
+                    waiting[u].tried_at,
+                    u,
+                ),
+            )
         nobody_lives = all(one.misses for one in self._units.values())
         due = [u for u in waiting if nobody_lives or waiting[u].due_at <= now]
         return min(due, key=lambda u: (waiting[u].tried_at, u), default=None)

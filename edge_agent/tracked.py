@@ -79,6 +79,10 @@ class DetectorState:
     unread: frozenset[Condition] = frozenset()
     """Conditions of its profile of which nothing has been proved yet."""
     identity: int | None = None
+    doubted: bool = False
+    """Its identity is known and has not been read since it was last out of sight."""
+    noted_at: float | None = None
+    """When another identity was last told of."""
     answering: bool = False
     """The last read was answered."""
     last_answer: float | None = None
@@ -146,6 +150,7 @@ def decode_state(kept: bytes) -> DetectorState | None:
         asserted=frozenset(found.asserted),
         known=frozenset(found.known),
         identity=found.identity,
+        doubted=found.identity is not None,
         lost=lost,
     )
 

@@ -4,7 +4,7 @@ Law of this file: pure; `now` is monotonic seconds. Smoke, heat and test are tol
 them; everything else, and every end, needs proof by good reads. A missed read proves nothing: it changes only
 how long the detector has been silent. NO_RESPONSE says that all of the detector's conditions are unknown from
 now on (no UNKNOWN for each follows); those told before stay as they were told, so one that falls silent in
-smoke stays in smoke.
+smoke stays in smoke. Who answers after a silence is for `identity` to say.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from device_profiles.schema import Role
 from edge_agent.decode import Snapshot
+from edge_agent.identity import doubt, identify
 from edge_agent.observation import Observation, Sample
 from edge_agent.reporting import report
 from edge_agent.tracked import (
@@ -35,6 +36,7 @@ __all__ = [
     "TrackPolicy",
     "decode_bus",
     "decode_state",
+    "doubt",
     "dropped",
     "encode_state",
     "snapshot",
@@ -67,21 +69,22 @@ def track(
     counted as lost but not told; it is told with its next missed read after the bus came back.
     """
     state = DetectorState(detector) if state is None else state
-    if isinstance(seen, Missed):
-        return *_missed(replace(state, answering=False), seen.reason, now, policy, bus_down), None
-    if not seen.good:
-        return *_missed(
-            replace(state, answering=False), "没有读到数据 / nothing was read", now, policy, bus_down
-        ), None
-    state = replace(state, answering=True, last_answer=now)
+    if isinstance(seen, Missed) or not seen.good:
+        reason = seen.reason if isinstance(seen, Missed) else "没有读到数据 / nothing was read"
+        return *_missed(doubt(replace(state, answering=False)), reason, now, policy, bus_down), None
+    state, seen, notes = identify(replace(state, answering=True, last_answer=now), seen, now, policy)
     if seen.blind:
-        state, told = _missed(
-            state, "读不到烟雾和温度 / smoke and heat cannot be read", now, policy, bus_down
+        reason = (
+            "没有核实身份 / it has not said who it is"
+            if state.doubted
+            else "读不到烟雾和温度 / smoke and heat cannot be read"
         )
+        state, told = _missed(state, reason, now, policy, bus_down)
     else:
         state, told = _heard(replace(state, last_sight=now))
-    state, notes = _identify(state, seen)
     state, changes = _judge(state, seen, now, policy)
+    if state.doubted:
+        return state, told + notes + changes, None
     state, sample = report(state, seen, now, policy)
     return state, told + notes + changes, sample
 
@@ -123,16 +126,6 @@ def _tell(
     asserted = state.asserted | one if kind is EventKind.ASSERT else state.asserted - one
     told = Observation(kind, condition, state.detector, value=value, text=text)
     return replace(state, asserted=asserted), [told]
-
-
-def _identify(state: DetectorState, seen: Snapshot) -> tuple[DetectorState, list[Observation]]:
-    if seen.identity is None or seen.identity == state.identity:
-        return state, []
-    before, state = state.identity, replace(state, identity=seen.identity)
-    if before is None:
-        return state, []
-    text = f"此地址上换了设备 / another device answers at this address: {before} -> {seen.identity}"
-    return state, [Observation(EventKind.NOTE, detector=state.detector, text=text)]
 
 
 def _judge(
@@ -273,15 +266,15 @@ def track_bus(
 def snapshot(states: Mapping[str, DetectorState | None]) -> Observation:
     """All configured detectors with what is present by a good read; None where that is unknown.
 
-    Unknown: not heard since the start, lost, or a condition of it never read (unless something urgent stands:
-    that is worth more than the rest). Take it after the first lap, or all is unknown.
+    Unknown: not heard since the start, lost, or (unless something urgent stands: that is worth more than the
+    rest) doubted or with a condition never read. Take it after the first lap, or all is unknown.
     """
     found: dict[str, tuple[Condition, ...] | None] = {}
     for detector, state in states.items():
         found[detector] = None
         if state is None or state.last_answer is None or state.lost:
             continue
-        if state.asserted & URGENT or not state.unread:
+        if state.asserted & URGENT or not (state.unread or state.doubted):
             found[detector] = tuple(sorted(state.asserted - {Condition.NO_RESPONSE}, key=_ORDER.__getitem__))
     return Observation(EventKind.SNAPSHOT, states=found)
 

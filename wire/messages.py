@@ -168,6 +168,8 @@ class BusStatus(Struct, frozen=True, omit_defaults=True):
     silent: int = 0
     errors: int = 0
     """Failed reads since the start."""
+    hint: Text | None = None
+    """What may be wrong with the line, from how its answers are spoilt; null when nothing looks wrong."""
 
 
 class Status(Struct, frozen=True, omit_defaults=True):

@@ -164,13 +164,13 @@ async def test_commands_are_done_once_or_refused_on_record(box: Box, far: Centre
     mute = Command(id=uuid.uuid4().hex, action=Action.MUTE, expires_ms=expires, detector="det-1")
     await far.order(mute)
     await far.order(mute)
-    for action in (Action.SCAN, Action.POLL_NOW):
+    for action in (Action.WALK_TEST, Action.POLL_NOW):
         await far.order(Command(id=uuid.uuid4().hex, action=action, expires_ms=expires, bus="bus-1"))
     await far.order(Command(id=uuid.uuid4().hex, action=Action.RESET, expires_ms=1, detector="det-1"))
     await eventually(lambda: len(far.of_kind(EventKind.NOTE)) >= 4, 10)
     texts = [str(event.text) for event in far.of_kind(EventKind.NOTE)]
     assert any("mute" in text and "done" in text for text in texts)
-    assert any("scan" in text and "not supported" in text for text in texts)
+    assert any("walk_test" in text and "not supported" in text for text in texts)
     assert any("poll_now" in text and "done" in text for text in texts)
     assert any("expired" in text for text in texts)
     assert len([request for request in box.slave.requests if request[1] == 6]) == 1

@@ -129,7 +129,7 @@ def test_alone_on_the_line_a_probe_tells_known_unknown_and_missing(line: Line) -
 
 
 def test_through_the_running_agent_the_living_are_read_all_the_while(line: Line) -> None:
-    """The same findings, and no detector waits longer than a lap and two timeouts."""
+    """The same findings, and the scan does not hold up the watch."""
     line.start_agent()
     command = [sys.executable, "-m", "edge_agent", "probe", str(line.config), "--units", "1-9"]
     scan = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -146,8 +146,9 @@ def test_through_the_running_agent_the_living_are_read_all_the_while(line: Line)
     assert "unit 1: det-1 (smokewatch-reference): answers" in said
     assert "unit 9: unknown: perhaps" in said
     assert "det-3 is configured and does NOT answer" in said
-    # A lap of 0.2 s, one timeout for det-3 and one for the scan, and room for a busy machine.
-    assert max(after - before for before, after in itertools.pairwise(read_at)) < 0.2 + 0.3 + 0.3 + 0.5
+    # A lap of 0.2 s, one timeout for det-3 and one for the scan; the rest is room for a busy machine. A scan
+    # that held the line would show as some five seconds.
+    assert max(after - before for before, after in itertools.pairwise(read_at)) < 0.2 + 0.3 + 0.3 + 1.2
 
 
 def test_a_device_is_moved_through_the_agent_and_alone(line: Line) -> None:

@@ -102,3 +102,53 @@ def test_units_that_stay_keep_their_standing() -> None:
     rota.keep([2, 7])
     assert rota.standing(2) is Standing.SUSPECT
     assert rota.begin_lap() == [7]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(1, 45), st.booleans()), max_size=80))
+def test_urgent_turns_are_extra_turns_and_few(orders: list[tuple[int, bool]]) -> None:
+    """Whatever burns: everyone keeps its place in the lap, and at most a twentieth more turns are taken."""
+    rota = Rota(range(1, 41))
+    for unit, urgent in orders:
+        rota.hurry(unit, urgent=urgent)
+        lap = rota.begin_lap()
+        assert lap[-38:] == list(range(3, 41))
+        assert {1, 2} <= set(lap)
+        assert len(lap) <= 42
+
+
+def test_what_burns_is_asked_first_and_all_that_burn_in_turn() -> None:
+    """The latest goes first; with more than there are extra turns each has one in its time."""
+    rota = Rota(range(1, 41))
+    for unit in (10, 20, 30):
+        rota.hurry(unit, urgent=True)
+    assert rota.begin_lap()[:2] == [30, 20]
+    assert {unit for _ in range(3) for unit in rota.begin_lap()[:2]} == {10, 20, 30}
+    rota.hurry(10, urgent=False)
+    rota.keep(range(1, 30))
+    assert rota.begin_lap()[:2] == [20, 1]
+
+
+def test_an_urgent_one_that_missed_is_tried_before_the_others() -> None:
+    """Smoke that falls silent is the first to be looked for; it does not keep the others from their try."""
+    rota = Rota(range(1, 9))
+    rota.hurry(7, urgent=True)
+    _lap(rota, set(range(2, 9)), 0.0)
+    tried = []
+    for lap in range(1, 16):
+        rota.begin_lap()
+        unit = rota.next_probe(lap, spent=False)
+        assert unit is not None
+        rota.missed(unit, lap)
+        tried.append(unit)
+    assert tried[0] == 7
+    assert set(tried) == set(range(2, 9))
+
+
+def test_a_living_one_that_is_asked_for_keeps_its_place() -> None:
+    """A person's wish gives it a turn more, so that its next one is not two laps away."""
+    rota = Rota([1, 2, 3])
+    rota.ask_first(2)
+    assert rota.begin_lap() == [2, 1, 2, 3]
+    rota.ask_first(1)
+    assert rota.begin_lap() == [1, 2, 3]

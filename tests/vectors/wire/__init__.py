@@ -112,6 +112,11 @@ MESSAGES = {
         storage_error="full",
     ),
     "status_last_will": Status(online=False, boot=_BOOT),
+    "status_with_a_hint": Status(
+        online=True,
+        boot=_BOOT,
+        buses=[BusStatus(bus="bus-1", up=True, hint="A/B 接反? / A/B swapped?")],
+    ),
     "ack": Ack(_STREAM, Lane.EVENTS, 46, _EPOCH, _AT, 123_456),
     "ack_that_asks": Ack(_STREAM, Lane.READINGS, 0, _EPOCH, _AT, None, list(Ask)),
     "alive": Alive(_EPOCH, _AT),
