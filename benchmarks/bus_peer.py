@@ -34,7 +34,14 @@ ENVIRONMENT = ROOT / ".cache" / "thingsboard-3.8.5"
 PINNED = ("thingsboard-gateway==3.8.5", "pymodbus==3.9.2", "pyserial==3.5", "pyserial-asyncio==0.6")
 SCENARIOS = ((100, 0), (100, 10))
 TIMEOUT_S = 0.3
-START_WAIT_S = 90.0
+START_WAIT_S = 120.0
+_LIMITS = {"messages": "", "telemetryMessages": "", "telemetryDataPoints": ""}
+_NO_LIMITS = {
+    "maxPayloadSize": 65536,
+    "maxInflightMessages": 100,
+    "rateLimits": _LIMITS,
+    "gatewayRateLimits": _LIMITS,
+}
 LAPS = 5
 
 
@@ -137,9 +144,14 @@ class Heard:
         """Take all telemetry in, for ever."""
         async with aiomqtt.Client(Mosquitto.host, port) as client:
             await client.subscribe("v1/gateway/telemetry", qos=1)
+            await client.subscribe("v1/devices/me/rpc/request/+", qos=1)
             async for message in client.messages:
                 now = time.time()
                 assert isinstance(message.payload, bytes)
+                if "/rpc/request/" in (topic := str(message.topic)):
+                    # It sends nothing before its platform has said that there are no limits.
+                    await client.publish(topic.replace("request", "response"), json.dumps(_NO_LIMITS), qos=1)
+                    continue
                 for device, rows in json.loads(message.payload).items():
                     self.times.setdefault(device, []).extend([now] * len(rows))
                     waiting = self.burning.get(device)
