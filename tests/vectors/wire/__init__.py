@@ -117,6 +117,7 @@ MESSAGES = {
         boot=_BOOT,
         buses=[BusStatus(bus="bus-1", up=True, hint="A/B 接反? / A/B swapped?")],
     ),
+    "status_brief": Status(online=True, boot=_BOOT, outbox_depth=2, oldest_unacked_event_s=0.5, brief=True),
     "ack": Ack(_STREAM, Lane.EVENTS, 46, _EPOCH, _AT, 123_456),
     "ack_that_asks": Ack(_STREAM, Lane.READINGS, 0, _EPOCH, _AT, None, list(Ask)),
     "alive": Alive(_EPOCH, _AT),
