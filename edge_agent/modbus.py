@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from enum import StrEnum
 
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
@@ -26,6 +25,7 @@ from pymodbus.pdu.register_message import (
 )
 
 from device_profiles.schema import Write
+from edge_agent.exchange import Kind, ReadError
 from edge_agent.line import Line, LineError
 from edge_agent.plan import ReadRequest
 from wire.messages import Transport
@@ -41,30 +41,6 @@ FIXED_GAP_S = 0.00175
 WRITE_TIMEOUT_S = 1.0
 DEAD_AFTER = 3
 """On TCP: at least so many timeouts in a row without a byte, and of all units, mean a dead connection."""
-
-
-class Kind(StrEnum):
-    """What was wrong with an exchange."""
-
-    TIMEOUT = "timeout"
-    GARBAGE = "garbage"
-    """Bytes came, but no frame with a right CRC."""
-    WRONG_UNIT = "wrong_unit"
-    WRONG_FUNCTION = "wrong_function"
-    WRONG_LENGTH = "wrong_length"
-    EXCEPTION = "exception"
-    """The device answered that it cannot: it is alive."""
-    LINE_LOST = "line_lost"
-
-
-class ReadError(Exception):
-    """An exchange without an answer to believe. `code` is the Modbus exception code, if any."""
-
-    def __init__(self, kind: Kind, unit: int, detail: str, code: int | None = None) -> None:
-        super().__init__(f"unit {unit}: {detail}")
-        self.kind = kind
-        self.unit = unit
-        self.code = code
 
 
 _READS: dict[int, type[ModbusPDU]] = {
@@ -190,8 +166,7 @@ class Modbus:
         self._late_until: dict[int, float] = {}
         self._ready_at = 0.0
         self._units: set[int] = set()
-        self.units = 0
-        """How many units hang on the bus, as far as the owner has said."""
+        self._expected = 0
         self._deaf = 0
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
@@ -214,6 +189,15 @@ class Modbus:
             pdu = WriteSingleRegisterRequest(address=address, registers=[write.value], dev_id=unit)
         body = bytes((unit, write.function)) + pdu.encode()
         await self._exchange(pdu, body, len(body) + 2, WRITE_TIMEOUT_S, 0.0)
+
+    async def attend(self, seconds: float) -> frozenset[int]:
+        """Nobody speaks unasked on Modbus: the line rests."""
+        await asyncio.sleep(seconds)
+        return frozenset()
+
+    def expect(self, requests: Sequence[ReadRequest]) -> None:
+        """How many units hang on the bus is known by them."""
+        self._expected = len({request.unit for request in requests})
 
     def reopened(self) -> None:
         """The line is a new one: what was under way on the old one cannot come any more."""
@@ -329,7 +313,7 @@ class Modbus:
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._deaf = self._deaf + 1 if error.kind is Kind.TIMEOUT else 0
-        if self._connected and self._deaf >= max(DEAD_AFTER, len(self._units), self.units):
+        if self._connected and self._deaf >= max(DEAD_AFTER, len(self._units), self._expected):
             why = f"no unit has answered {self._deaf} times in a row: the connection is taken for dead"
             raise ReadError(Kind.LINE_LOST, error.unit, why) from None
         if self._tcp:

@@ -16,10 +16,10 @@ import structlog
 
 from device_profiles.schema import Action, Profile
 from edge_agent.decode import Raw, Snapshot, decode
+from edge_agent.exchange import Kind, ReadError
 from edge_agent.layout import Layout, writable
 from edge_agent.line import KeptLine, line_of
-from edge_agent.line import character_s as character_s_of
-from edge_agent.modbus import Kind, Modbus, ReadError
+from edge_agent.masters import master_of
 from edge_agent.observation import Observation, Sample
 from edge_agent.plan import ReadRequest
 from edge_agent.rota import Rota
@@ -88,11 +88,9 @@ class Poller:
         self._now = now
         self._policy = policy or TrackPolicy()
         self._line = line or KeptLine(bus.bus, line_of(bus))
-        self._modbus = Modbus(
-            self._line.line, bus.transport, character_s=character_s_of(bus), gap_s=_seconds(bus.gap_ms)
-        )
+        self._master = master_of(bus, profiles, self._line.line)
         self._layout = Layout.of(bus, profiles)
-        self._modbus.units = len(self._layout.of_unit)
+        self._master.expect(self._layout.plan.fast + self._layout.plan.slow)
         self._rota = Rota(self._layout.of_unit)
         known = states or {}
         self.states: dict[str, DetectorState | None] = {
@@ -166,12 +164,21 @@ class Poller:
                 except Exception:  # noqa: BLE001 -- a bug of ours must not end the watch
                     self._log.exception("a lap failed")
                 self.progress_at = self._now()
-                await asyncio.sleep(max(started + MIN_LAP_S - self._now(), 0.0))
+                await self._rest(max(started + MIN_LAP_S - self._now(), 0.0))
         finally:
             self._line.close()
             self._refuse_orders("停止监视 / this bus is not watched any more")
 
     # -- one lap
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the next lap; whoever speaks by itself meanwhile is read first, and at once."""
+        try:
+            for unit in await self._master.attend(seconds):
+                self._rota.ask_first(unit)
+        except Exception:  # noqa: BLE001 -- as above
+            self._log.exception("the line cannot be minded")
+            await asyncio.sleep(seconds)
 
     async def _one_lap(self, started: float) -> None:
         slow = self._layout.plan.slow_part(self._lap)
@@ -181,7 +188,7 @@ class Poller:
         spent = False
         while (unit_or_none := self._rota.next_probe(self._now(), spent)) is not None:
             unit = unit_or_none
-            if self._modbus.may_ask(unit):
+            if self._master.may_ask(unit):
                 spent = not await self._visit(unit, slow)
             else:
                 self._rota.passed_over(unit)
@@ -200,7 +207,7 @@ class Poller:
             words: tuple[int, ...] | None = None
             if not reason:
                 try:
-                    words = await self._modbus.read(request)
+                    words = await self._master.read(request)
                     heard = True
                 except ReadError as error:
                     self._errors += 1
@@ -285,7 +292,7 @@ class Poller:
         if not attempt.result():
             await self._line_gone()
             return False
-        self._modbus.reopened()
+        self._master.reopened()
         return True
 
     async def _line_gone(self) -> None:
@@ -306,7 +313,7 @@ class Poller:
         before = self.states
         self.states = {name: before.get(name) or swap.adopted.get(name) for name in layout.members}
         self.bus, self._layout, self._policy = swap.bus, layout, swap.policy
-        self._modbus.units = len(layout.of_unit)
+        self._master.expect(layout.plan.fast + layout.plan.slow)
         self._rota.keep(layout.of_unit)
         self._broken.clear()
         self._looks.clear()
@@ -330,7 +337,7 @@ class Poller:
         if isinstance(write, str):
             return write
         try:
-            await self._modbus.write(config.unit, write, write.address - profile.address_base)
+            await self._master.write(config.unit, write, write.address - profile.address_base)
         except ReadError as error:
             self._errors += 1
             if error.kind is Kind.LINE_LOST:
@@ -349,10 +356,6 @@ class Poller:
 
 def _worth_keeping(state: DetectorState | None) -> tuple[object, ...] | None:
     return None if state is None else (state.asserted, state.known, state.identity)
-
-
-def _seconds(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
 
 
 def states_of(pollers: Iterable[Poller]) -> dict[str, DetectorState | None]:
