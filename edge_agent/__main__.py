@@ -22,7 +22,8 @@ from device_profiles.load import ProfileError, load_profiles
 from device_profiles.schema import Profile
 from edge_agent import app
 from edge_agent.config import ConfigError, Settings, read_settings
-from edge_agent.estimate import lap_s
+from edge_agent.estimate import lap_text
+from edge_agent.masters import protocol_of
 from edge_agent.outbox_file import StorageError, look
 from edge_agent.plan import plan
 from edge_agent.rules import check_buses, configured
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="smokewatch-edge",
-        description="Polls smoke detectors over Modbus and forwards events over MQTT.",
+        description="Polls smoke detectors over serial lines and Modbus and forwards events over MQTT.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -102,8 +103,8 @@ def _check(path: Path, settings: Settings, profiles: dict[str, Profile]) -> None
         if bus.transport.value != "tcp":
             where += f" at {bus.baud} 8{bus.parity.value}{bus.stop_bits}"
         print(
-            f"  bus {bus.bus}: {where}: {len(bus.detectors)} detectors, {len(reads.fast)} requests a lap "
-            f"(and {len(reads.slow)} slow ones in turn), about {lap_s(bus, reads):.2f} s a lap"
+            f"  bus {bus.bus}: {where}: {len(bus.detectors)} detectors, "
+            f"{lap_text(bus, reads, protocol_of(bus, profiles))}"
         )
 
 
