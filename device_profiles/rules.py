@@ -12,7 +12,7 @@ from device_profiles.condition_rules import EVERY_LAP, conditions, fire
 from device_profiles.problem import Problem
 from device_profiles.protocols import FORMS
 from device_profiles.register_rules import addresses, overlaps, registers
-from device_profiles.schema import Profile
+from device_profiles.schema import Profile, Protocol
 
 __all__ = ["EVERY_LAP", "Problem", "check"]
 
@@ -48,6 +48,8 @@ def _line_and_poll(profile: Profile) -> Iterator[Problem]:
     poll, line = profile.poll, profile.line
     if line is not None and not 300 <= line.baud <= 921600:
         yield Problem("line.baud", f"{line.baud} is impossible", "use 300 to 921600")
+    if profile.protocol is Protocol.MODBUS and poll.gap_ms > 1000:
+        yield Problem("poll.gap_ms", f"{poll.gap_ms:g} would hold up the whole bus", "use 1000 or less")
     if poll.max_hole and poll.max_hole >= poll.max_registers:
         yield Problem(
             "poll.max_hole",

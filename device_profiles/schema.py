@@ -166,9 +166,10 @@ class Poll(Struct, frozen=True, forbid_unknown_fields=True):
     """How to ask."""
 
     response_timeout_ms: Annotated[int, Meta(ge=20, le=5000)] = 300
-    gap_ms: Annotated[float, Meta(ge=0, le=1000)] = 0.0
-    """Silence the device wants before a request, beyond 3.5 characters; for plain serial protocols the time
-    after which the same is asked again, while the device itself may speak at any time."""
+    gap_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
+    """Silence the device wants before a request, beyond 3.5 characters; at most 1000 for
+    Modbus. For plain serial protocols the time after which the same is asked again, while the device itself
+    may speak at any time."""
     max_registers: Annotated[int, Meta(ge=1, le=125)] = 16
     max_bits: Annotated[int, Meta(ge=1, le=2000)] = 64
     max_hole: Annotated[int, Meta(ge=0, le=124)] = 0

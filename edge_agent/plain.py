@@ -52,12 +52,12 @@ class PlainMaster:
             raise ReadError(Kind.WRONG_LENGTH, request.unit, f"{len(words)} values of {request.count}")
         return words
 
-    async def write(self, unit: int, write: Write, address: int) -> None:  # noqa: ARG002 -- it is the write's own
+    async def write(self, unit: int, write: Write, address: int) -> None:
         """Give an order. Raises ReadError when it is not confirmed."""
         await self._exchange(
             unit,
             WRITE_TIMEOUT_S,
-            lambda now: self._dialogue.order(write, now),
+            lambda now: self._dialogue.order(write, address, now),
             lambda _: self._dialogue.confirmed() or None,
         )
 

@@ -52,8 +52,8 @@ class Dialogue(ABC):
     def answer(self, request: ReadRequest, now: float) -> tuple[int, ...] | None:
         """The words asked for; None while they are not there."""
 
-    def order(self, write: Write, now: float) -> None:  # noqa: B027 -- most devices take none
-        """Begin to write this; a protocol that takes no orders confirms none."""
+    def order(self, write: Write, address: int, now: float) -> None:  # noqa: B027 -- most devices take none
+        """Begin to write this at the wire address; a protocol that takes no orders confirms none."""
 
     def confirmed(self) -> bool:
         """Whether the last order has been confirmed."""

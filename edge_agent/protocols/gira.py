@@ -3,7 +3,8 @@
 Law of this file: every right frame of the detector is acknowledged, a damaged one is refused so that it comes
 again; our own is repeated three times until it is acknowledged. An answer may end only an alarm that answers
 are known to show: for them the document says nothing of the bits that a message carries. A read's function is
-the query, its address the number of a field in the answer. Document: selfbus/software,
+the query, its address the number of a field in the answer. Both directions have a wire of their own: an
+echo is not thought of. Document: selfbus/software,
 Rauchmelder/Doc/RM_Protokoll.txt; times after the firmware beside it.
 """
 
@@ -174,9 +175,9 @@ class Gira(Dialogue):
             self._fields.pop(request.function, None)
             self._send(bytes((request.function,)), now)
 
-    def order(self, write: Write, now: float) -> None:
+    def order(self, write: Write, address: int, now: float) -> None:
         """Function, address and value are the three bytes of the command."""
-        self._send(bytes((write.function, write.address, write.value)), now)
+        self._send(bytes((write.function, address, write.value)), now)
 
     def _send(self, message: bytes, now: float) -> None:
         self._frame, self._tries, self._again_at = encode(message), 0, now

@@ -1,8 +1,9 @@
 """JBF-193K, the serial card of 青鸟 (Jade Bird) panels: one line, many controllers, loops and points.
 
 Law of this file: the card tells what begins and what ends; a point is unknown until it was told of, or until
-its controller has said "reset" or "normal" on this line. A fire ends by the panel's reset alone. Any right
-frame proves that the card lives; when it has been silent for LIFE_S, what it did not say is unknown again.
+its controller has said "reset" or "normal" on this line ("normal" of one point speaks for that one). A fire
+ends by the panel's reset alone. Any right frame proves that the card lives; when it has been silent for
+LIFE_S, what it did not say is unknown again.
 
 A read's function is the command that begins something, its address is loop * 256 + point (0: the controller
 itself); the word read is 1 while it stands, 0 when it does not, UNKNOWN otherwise. Document: 北大青鸟JBF-193K
@@ -30,7 +31,8 @@ FIRE, FAULT, PRE_ALARM, SUPERVISORY, ISOLATED = 0x80, 0x81, 0x8B, 0x8C, 0x98
 MAINS, BATTERY, CONTROLLER = 0x71, 0x72, 0xEF
 POWER_BACK = 0x90
 """The loop that ends a mains or battery fault; any other begins one."""
-BEGINS = {0x0A: FIRE} | {command: command for command in (FIRE, FAULT, PRE_ALARM, SUPERVISORY, ISOLATED)}
+OF_POINT = (FIRE, FAULT, PRE_ALARM, SUPERVISORY, ISOLATED)
+BEGINS = {0x0A: FIRE} | {command: command for command in OF_POINT}
 ENDS = {0x82: FAULT, 0x8D: SUPERVISORY, 0x97: ISOLATED}
 OF_CONTROLLER = frozenset({MAINS, BATTERY, CONTROLLER, SILENCE})
 OUTLIVES_RESET = frozenset({ISOLATED, MAINS, BATTERY})
@@ -150,7 +152,10 @@ class Jbf(Dialogue):
         place = loop << 8 | point
         if command == HEARTBEAT:
             return
-        if command in (NORMAL, RESET):
+        if command == NORMAL and place:
+            for what in OF_POINT:
+                self._told.setdefault((controller, what, place), False)
+        elif command in (NORMAL, RESET):
             for unit in self._meant(controller):
                 self._settle(unit, reset=command == RESET)
         elif command in BEGINS:

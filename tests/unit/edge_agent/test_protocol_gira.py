@@ -191,7 +191,7 @@ def test_our_own_echo_is_neither_answer_nor_message() -> None:
 def test_silencing_is_confirmed_by_its_acknowledgement() -> None:
     """07 00 08 2F."""
     gira = Gira()
-    gira.order(Write(action=Action.MUTE, function=7, address=0, value=8), 0.0)
+    gira.order(Write(action=Action.MUTE, function=7, address=0, value=8), 0, 0.0)
     assert gira.say(0.0) == b"\x020700082F\x03"
     assert not gira.confirmed()
     gira.hear(ACK, 0.1)

@@ -116,8 +116,12 @@ def test_a_point_is_unknown_until_the_card_has_said_reset_or_normal() -> None:
     card.hear(FIRE, 0.0)
     assert _words(card) == [1, *[UNKNOWN] * 4]
     assert card.fresh() == {1}
+    card.hear(_frame(9, loop=3), 0.0)
+    assert _words(card) == [1, *[UNKNOWN] * 4]
     card.hear(_frame(9), 0.0)
-    assert _words(card) == [1, 0, 0, 0, 0]
+    assert (_words(card), _panel(card)) == ([1, 0, 0, 0, 0], [UNKNOWN] * 5)
+    card.hear(_frame(9, loop=0, point=0), 0.0)
+    assert (_words(card), _panel(card)) == ([1, 0, 0, 0, 0], [0] * 5)
 
 
 @pytest.mark.parametrize("begin", [0x80, 0x0A])
