@@ -65,6 +65,7 @@ class PlainMaster:
         """Hear and answer what comes unasked; earlier than `seconds` when it is news."""
         loop = asyncio.get_running_loop()
         by = loop.time() + seconds
+        await asyncio.sleep(0)  # a lap may have been served from memory alone: others must run too
         while True:
             try:
                 await self._say()

@@ -32,7 +32,8 @@ class GiraDetector:
         self._site = site
         self._one: Simulated | None = next(iter(site.on(bus)), None)
         self._heard = b""
-        self._told: str | None = None
+        self._told = "" if self._one is None else self._values(self._one, 0x02)
+        """The status that the master was told, or could have asked for."""
         self._waiting: bytes | None = None
         """Said, and not acknowledged yet."""
         self._tries = 0
@@ -84,7 +85,7 @@ class GiraDetector:
             self._waiting = None
         status = self._values(self._one, 0x02)
         before, self._told = self._told, status
-        if before in (None, status):
+        if before == status:
             return []
         return [self._say(self._one, f"82{status}", now)]
 

@@ -135,17 +135,17 @@ async def test_an_alarm_ends_as_its_device_ends_it(
 
 
 @BOTH
-@pytest.mark.parametrize("fault", [Kind.CRC_ERROR, Kind.TRUNCATED, Kind.GARBAGE, Kind.NOISE, Kind.CHUNKED])
 async def test_a_faulty_line_makes_no_false_alarm_and_heals(
-    tmp_path: Path, detectors: Sequence[DetectorConfig], fault: Kind
+    tmp_path: Path, detectors: Sequence[DetectorConfig]
 ) -> None:
     """Damaged frames are never smoke; when the line is whole again, smoke is told."""
     async with _watch(tmp_path, detectors) as watch:
         await watch.known()
-        await watch.site.do(Order(do=Do.FAULT, bus="bus-1", fault=fault))
-        laps = watch.poller._lap
-        await eventually(lambda: watch.poller._lap > laps + 2, 12)
-        assert watch.count(EventKind.ASSERT, Condition.SMOKE) == 0
+        for fault in (Kind.CRC_ERROR, Kind.TRUNCATED, Kind.GARBAGE, Kind.NOISE, Kind.CHUNKED, Kind.SLOW):
+            await watch.site.do(Order(do=Do.FAULT, bus="bus-1", fault=fault))
+            laps = watch.poller._lap
+            await eventually(lambda before=laps: watch.poller._lap > before, 8)
+        assert {o.condition for o in watch.told} <= {Condition.NO_RESPONSE, Condition.BUS_DOWN}
         await watch.site.do(Order(do=Do.CLEAR_FAULT, bus="bus-1"))
         await watch.do(Do.FLIP)
         await watch.smoke(timeout_s=5)
