@@ -116,7 +116,7 @@ def _explain(message: str, table: dict[str, Any]) -> Problem:
         if "unknown" in what:
             return Problem(key, "there is no such key", _meant(field["field"], place.__struct_fields__))
         return Problem(key, "is missing", "add it")
-    choices = _choices(path, place)
+    choices = _choices(path, place or Profile)
     if what.startswith("Invalid enum value") and choices:
         return Problem(path, f"{_at(table, path)!r} is not allowed", _meant(str(_at(table, path)), choices))
     return Problem(path, what[:1].lower() + what[1:], "correct the value")
@@ -128,10 +128,8 @@ def _meant(word: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(names)}"
 
 
-def _choices(path: str, place: type[msgspec.Struct] | None) -> list[str]:
+def _choices(path: str, place: type[msgspec.Struct]) -> list[str]:
     """The allowed words of an enumeration at this path."""
-    if place is None:
-        return []
     name = path.rsplit(".", 1)[-1]
     for info in msgspec.structs.fields(place):
         if info.name == name:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from device_profiles.schema import Meaning, Profile, Register, Role
+from device_profiles.schema import Meaning, Profile, Protocol, Register, Role
 
 HEAD = """# Detector models
 
@@ -34,6 +34,8 @@ def _profile(profile: Profile) -> str:
         f"- {serial}units {profile.unit_min} to {profile.unit_max}.",
         f"- An answer is awaited for {poll.response_timeout_ms} ms.",
     ]
+    if profile.protocol is not Protocol.MODBUS:
+        lines.append(f"- Speaks {profile.protocol} instead of Modbus: one line for it alone.")
     if profile.points is not None:
         points = profile.points
         lines.append(f"- A panel: points {points.first} to {points.last}, {points.stride} address(es) apart.")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from device_profiles.problem import Problem
+from device_profiles.protocols import EVERYWHERE, FORMS
 from device_profiles.schema import Order, Profile, Register, Role, Type
 
 _UNITS = {Role.TEMPERATURE: "C", Role.BATTERY: "V", Role.CONTAMINATION: "%"}
@@ -39,7 +40,7 @@ def registers(profile: Profile) -> Iterator[Problem]:
                 yield Problem(
                     f"{key}.role", f"registers[{first}] is {register.role.value} already", "keep one"
                 )
-        yield from _types(key, register)
+        yield from _types(key, register, profile)
         yield from _numbers(key, register)
         needed = _UNITS.get(register.role) if register.role else None
         if needed and register.unit != needed:
@@ -52,8 +53,17 @@ def registers(profile: Profile) -> Iterator[Problem]:
             yield Problem(f"{key}.unit", "is missing for smoke", 'write "%/m", or the unit of the document')
 
 
-def _types(key: str, register: Register) -> Iterator[Problem]:
-    bits = register.function <= 2
+def _types(key: str, register: Register, profile: Profile) -> Iterator[Problem]:
+    form = FORMS[profile.protocol]
+    if register.function not in form.reads:
+        known = ", ".join(map(str, form.reads))
+        yield Problem(
+            f"{key}.function",
+            f"{profile.protocol} reads nothing by {register.function}",
+            f"use one of: {known}",
+        )
+        return
+    bits = register.function in form.bits
     if bits and register.type is not Type.BIT:
         yield Problem(
             f"{key}.type",
@@ -114,12 +124,13 @@ def addresses(profile: Profile) -> Iterator[Problem]:
     if profile.points is not None and profile.points.first > profile.points.last:
         yield Problem("points.first", "is above points.last", "exchange them")
     for i, register in enumerate(profile.registers):
-        yield from _address(f"registers[{i}].address", register.address, register.type.words, profile)
+        size = FORMS[profile.protocol].reads.get(register.function, EVERYWHERE)
+        yield from _address(f"registers[{i}].address", register.address, register.type.words, profile, size)
     for i, write in enumerate(profile.writes):
-        yield from _address(f"writes[{i}].address", write.address, 1, profile)
+        yield from _address(f"writes[{i}].address", write.address, 1, profile, EVERYWHERE)
 
 
-def _address(key: str, address: int, words: int, profile: Profile) -> Iterator[Problem]:
+def _address(key: str, address: int, words: int, profile: Profile, size: int) -> Iterator[Problem]:
     start = address - profile.address_base
     if start < 0:
         yield Problem(
@@ -128,7 +139,9 @@ def _address(key: str, address: int, words: int, profile: Profile) -> Iterator[P
             "write the document's number, or address_base = 0 if it gives wire addresses",
         )
     last = start + max(_shift(profile), 0) + words - 1
-    if last > 0xFFFF:
+    if last >= size and size < EVERYWHERE:
+        yield Problem(key, f"is beyond the {size} words of that answer", "correct address or type")
+    elif last > 0xFFFF:
         yield Problem(
             key,
             f"reaches wire address {last}, beyond 65535",

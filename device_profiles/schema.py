@@ -14,6 +14,14 @@ from msgspec import Meta, Struct
 from device_profiles.conditions import Condition
 
 
+class Protocol(StrEnum):
+    """What a device speaks."""
+
+    MODBUS = "modbus"
+    GIRA = "gira-dual-vds"
+    JBF = "jbf-193k"
+
+
 class Type(StrEnum):
     """How a register's value is stored."""
 
@@ -75,8 +83,8 @@ class Register(Struct, frozen=True, forbid_unknown_fields=True):
     """One value in the device."""
 
     name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-    function: Annotated[int, Meta(ge=1, le=4)]
-    """Modbus function code that reads it."""
+    function: Annotated[int, Meta(ge=1, le=255)]
+    """Modbus function code that reads it; for another protocol its query (`protocols.FORMS`)."""
     address: Annotated[int, Meta(ge=0, le=65536)]
     """Counted from the profile's `address_base`."""
     type: Type = Type.U16
@@ -133,7 +141,7 @@ class Write(Struct, frozen=True, forbid_unknown_fields=True):
     """One write action; used only where the installation allows writes."""
 
     action: Action
-    function: Annotated[int, Meta(ge=5, le=6)]
+    function: Annotated[int, Meta(ge=1, le=255)]
     address: Annotated[int, Meta(ge=0, le=65536)]
     value: Annotated[int, Meta(ge=0, le=65535)]
 
@@ -160,8 +168,10 @@ class Poll(Struct, frozen=True, forbid_unknown_fields=True):
     """How to ask."""
 
     response_timeout_ms: Annotated[int, Meta(ge=20, le=5000)] = 300
-    gap_ms: Annotated[float, Meta(ge=0, le=1000)] = 0.0
-    """Silence the device wants before a request, beyond 3.5 characters."""
+    gap_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
+    """Silence the device wants before a request, beyond 3.5 characters; at most 1000 for
+    Modbus. For plain serial protocols the time after which the same is asked again, while the device itself
+    may speak at any time."""
     max_registers: Annotated[int, Meta(ge=1, le=125)] = 16
     max_bits: Annotated[int, Meta(ge=1, le=2000)] = 64
     max_hole: Annotated[int, Meta(ge=0, le=124)] = 0
@@ -187,6 +197,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     """1 where the document counts registers from 1, 0 where it gives wire addresses."""
     registers: Annotated[tuple[Register, ...], Meta(min_length=1)]
     conditions: Annotated[tuple[Meaning, ...], Meta(min_length=1)]
+    protocol: Protocol = Protocol.MODBUS
     line: Line | None = None
     """None for devices without a serial line."""
     poll: Poll = Poll()

@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="smokewatch-edge",
-        description="Polls smoke detectors over Modbus and forwards events over MQTT.",
+        description="Polls smoke detectors over serial lines and Modbus and forwards events over MQTT.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from edge_agent.exchange import Kind, ReadError
 from edge_agent.line import LineError, character_s, line_of
-from edge_agent.modbus import Kind, Modbus, ReadError
+from edge_agent.modbus import Modbus
 from edge_agent.plan import ReadRequest, WriteRequest
 from edge_agent.scan import Ask
 from wire.messages import BusConfig
@@ -22,7 +23,7 @@ async def opened(bus: BusConfig) -> AsyncIterator[Ask]:
     await line.open()
     gap_s = None if bus.gap_ms is None else bus.gap_ms / 1000
     modbus = Modbus(line, bus.transport, character_s=character_s(bus), gap_s=gap_s)
-    modbus.units = 0  # nobody is missed here: silence is an answer
+    modbus.expect(())  # nobody is missed here: silence is an answer
 
     async def ask(request: ReadRequest | WriteRequest) -> tuple[int, ...] | ReadError:
         try:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from device_profiles.schema import Profile, Role
 from edge_agent.alone import opened
 from edge_agent.decode import FIRE, Snapshot, decode
+from edge_agent.exchange import Kind, ReadError
 from edge_agent.layout import Layout
 from edge_agent.line import LineError
-from edge_agent.modbus import Kind, ReadError
 from edge_agent.scan import Ask
 from wire.messages import BusConfig, Condition
 

@@ -12,7 +12,8 @@ from enum import Enum
 
 from device_profiles.schema import Profile
 from edge_agent.config import Settings
-from edge_agent.estimate import lap_s
+from edge_agent.estimate import lap_s, lap_text
+from edge_agent.masters import protocol_of
 from edge_agent.plan import plan
 from edge_agent.rules import configured
 from edge_agent.scan import settings_of
@@ -60,8 +61,7 @@ def explain(settings: Settings, profiles: Mapping[str, Profile]) -> list[str]:
         reads = plan(configured(bus, profiles))
         said.append(
             f"bus {bus.bus}: {settings_of(bus)}: {len(bus.detectors)} detectors, "
-            f"{len(reads.fast)} requests a lap (and {len(reads.slow)} slow ones in turn), "
-            f"about {lap_s(bus, reads):.2f} s a lap"
+            f"{lap_text(bus, reads, protocol_of(bus, profiles))}"
         )
         models: dict[str, list[str]] = {}
         for detector in bus.detectors:

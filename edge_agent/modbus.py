@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from enum import StrEnum
 
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
@@ -27,6 +26,7 @@ from pymodbus.pdu.register_message import (
 )
 
 from device_profiles.schema import Write
+from edge_agent.exchange import Kind, ReadError
 from edge_agent.line import Line, LineError
 from edge_agent.patience import Patience
 from edge_agent.plan import ReadRequest, WriteRequest
@@ -43,32 +43,6 @@ FIXED_GAP_S = 0.00175
 WRITE_TIMEOUT_S = 1.0
 DEAD_AFTER = 3
 """At least so many timeouts in a row without a byte, and of all units: the line itself is doubted."""
-
-
-class Kind(StrEnum):
-    """What was wrong with an exchange."""
-
-    TIMEOUT = "timeout"
-    GARBAGE = "garbage"
-    """Bytes came, but no frame with a right CRC."""
-    WRONG_UNIT = "wrong_unit"
-    WRONG_FUNCTION = "wrong_function"
-    WRONG_LENGTH = "wrong_length"
-    FOREIGN = "foreign_request"
-    """Another master was heard: whose answer followed cannot be told."""
-    EXCEPTION = "exception"
-    """The device answered that it cannot: it is alive."""
-    LINE_LOST = "line_lost"
-
-
-class ReadError(Exception):
-    """An exchange without an answer to believe. `code` is the Modbus exception code, if any."""
-
-    def __init__(self, kind: Kind, unit: int, detail: str, code: int | None = None) -> None:
-        super().__init__(f"unit {unit}: {detail}")
-        self.kind = kind
-        self.unit = unit
-        self.code = code
 
 
 _READS: dict[int, type[ModbusPDU]] = {
@@ -212,8 +186,7 @@ class Modbus:
         self._ready_at = 0.0
         self._units: set[int] = set()
         self._patience = Patience()
-        self.units: int | None = None
-        """How many units hang on the bus, if the owner has said; with none there is nobody to be missed."""
+        self._expected: int | None = None
         self._deaf = 0
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
@@ -243,6 +216,15 @@ class Modbus:
             pdu = WriteSingleRegisterRequest(address=address, registers=[write.value], dev_id=unit)
         body = bytes((unit, write.function)) + pdu.encode()
         await self._exchange(pdu, body, len(body) + 2, WRITE_TIMEOUT_S, 0.0)
+
+    async def attend(self, seconds: float) -> frozenset[int]:
+        """Nobody speaks unasked on Modbus: the line rests."""
+        await asyncio.sleep(seconds)
+        return frozenset()
+
+    def expect(self, requests: Sequence[ReadRequest]) -> None:
+        """How many units hang on the bus is known by them; with none there is nobody to be missed."""
+        self._expected = len({request.unit for request in requests})
 
     def reopened(self) -> None:
         """The line is a new one: what was under way on the old one cannot come any more."""
@@ -366,8 +348,8 @@ class Modbus:
         now = loop.time()
         self._patience.missed(error.unit)
         self._deaf = self._deaf + 1 if error.kind is Kind.TIMEOUT else 0
-        everybody = max(DEAD_AFTER, len(self._units), self.units or 0)
-        if self.units != 0 and self._deaf >= everybody and (why := self._line.doubt()) is not None:
+        everybody = max(DEAD_AFTER, len(self._units), self._expected or 0)
+        if self._expected != 0 and self._deaf >= everybody and (why := self._line.doubt()) is not None:
             raise ReadError(Kind.LINE_LOST, error.unit, f"nobody answers any more, and {why}") from None
         if self._tcp:
             return

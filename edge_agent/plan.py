@@ -33,11 +33,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """One Modbus read."""
+    """One read."""
 
     unit: int
     function: int
-    """1 to 4."""
+    """Modbus function code 1 to 4, or the query of a plain serial protocol."""
     address: int
     """On the wire, from 0."""
     count: int

@@ -17,10 +17,10 @@ import structlog
 from device_profiles.schema import Action, Profile
 from edge_agent.decode import Raw, Snapshot, decode
 from edge_agent.diagnosis import Diagnosis
+from edge_agent.exchange import Kind, ReadError
 from edge_agent.layout import Layout, writable
 from edge_agent.line import KeptLine, line_of
-from edge_agent.line import character_s as character_s_of
-from edge_agent.modbus import Kind, Modbus, ReadError
+from edge_agent.masters import master_of
 from edge_agent.observation import Observation, Sample
 from edge_agent.plan import ReadRequest, WriteRequest
 from edge_agent.rota import Rota
@@ -96,11 +96,9 @@ class Poller:
         self._now = now
         self._policy = policy or TrackPolicy()
         self._line = line or KeptLine(bus.bus, line_of(bus))
-        self._modbus = Modbus(
-            self._line.line, bus.transport, character_s=character_s_of(bus), gap_s=_seconds(bus.gap_ms)
-        )
+        self._master = master_of(bus, profiles, self._line.line)
         self._layout = Layout.of(bus, profiles)
-        self._modbus.units = len(self._layout.of_unit)
+        self._master.expect(self._layout.plan.fast + self._layout.plan.slow)
         self._rota = Rota(self._layout.of_unit)
         self._diagnosis = Diagnosis()
         self._hint: str | None = None
@@ -202,12 +200,21 @@ class Poller:
                 except Exception:  # noqa: BLE001 -- a bug of ours must not end the watch
                     self._log.exception("a lap failed")
                 self.progress_at = self._now()
-                await asyncio.sleep(max(started + MIN_LAP_S - self._now(), 0.0))
+                await self._rest(max(started + MIN_LAP_S - self._now(), 0.0))
         finally:
             self._line.close()
             self._refuse_orders("停止监视 / this bus is not watched any more")
 
     # -- one lap
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the next lap; whoever speaks by itself meanwhile is read first, and at once."""
+        try:
+            for unit in await self._master.attend(seconds):
+                self._rota.ask_first(unit)
+        except Exception:  # noqa: BLE001 -- as above
+            self._log.exception("the line cannot be minded")
+            await asyncio.sleep(seconds)
 
     async def _one_lap(self, started: float) -> None:
         slow = self._layout.plan.slow_part(self._lap)
@@ -218,7 +225,7 @@ class Poller:
         spent = False
         while (unit_or_none := self._rota.next_probe(self._now(), spent)) is not None:
             unit = unit_or_none
-            if self._modbus.may_ask(unit):
+            if self._master.may_ask(unit):
                 spent = not await self._visit(unit, slow)
             else:
                 self._rota.passed_over(unit)
@@ -242,7 +249,7 @@ class Poller:
             if not reason:
                 self.reads += 1
                 try:
-                    words = await self._modbus.read(request)
+                    words = await self._master.read(request)
                     heard = True
                     self._diagnosis.good(unit, self._now())
                 except ReadError as error:
@@ -340,7 +347,7 @@ class Poller:
         if not attempt.result():
             await self._line_gone()
             return False
-        self._modbus.reopened()
+        self._master.reopened()
         self._diagnosis.reopened()
         self.states = {name: _doubted(state) for name, state in self.states.items()}
         return True
@@ -367,7 +374,7 @@ class Poller:
             for name, state in known.items()
         }
         self.bus, self._layout, self._policy = swap.bus, layout, swap.policy
-        self._modbus.units = len(layout.of_unit)
+        self._master.expect(layout.plan.fast + layout.plan.slow)
         self._rota.keep(layout.of_unit)
         self._broken.clear()
         self._looks.clear()
@@ -390,7 +397,7 @@ class Poller:
             return
         answer: tuple[int, ...] | ReadError
         try:
-            answer = await self._modbus.ask(question.request)
+            answer = await self._master.ask(question.request)
         except ReadError as error:
             if error.kind is Kind.LINE_LOST:
                 self._questions.appendleft(question)  # refused with the others
@@ -409,7 +416,7 @@ class Poller:
         if isinstance(write, str):
             return write
         try:
-            await self._modbus.write(config.unit, write, write.address - profile.address_base)
+            await self._master.write(config.unit, write, write.address - profile.address_base)
         except ReadError as error:
             self._errors += 1
             if error.kind is Kind.LINE_LOST:
@@ -441,10 +448,6 @@ def _urgent(state: DetectorState | None) -> bool:
 
 def _doubted(state: DetectorState | None) -> DetectorState | None:
     return None if state is None else doubt(state)
-
-
-def _seconds(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
 
 
 def states_of(pollers: Iterable[Poller]) -> dict[str, DetectorState | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from device_profiles.schema import Profile
+from device_profiles.schema import Profile, Protocol
 from edge_agent.config import ConfigError, host_port, nearest, on_lines
 from edge_agent.plan import Configured, check
 from wire.messages import BusConfig, GatewayConfig, Transport
@@ -31,7 +31,7 @@ def problems(buses: Sequence[BusConfig], profiles: Mapping[str, Profile]) -> tup
     found += _shared("detector", [(name, bus) for bus, names in homes.items() for name in sorted(names)])
     for bus in buses:
         place = f"bus {bus.bus!r}"
-        found += [f"{place}: {problem}" for problem in (*_address(bus), *_detectors(bus, profiles))]
+        found += [f"{place}: {problem}" for problem in _bus(bus, profiles)]
     return tuple(found)
 
 
@@ -52,6 +52,11 @@ def configured(bus: BusConfig, profiles: Mapping[str, Profile]) -> list[Configur
     return [(d, profiles[d.profile]) for d in bus.detectors if d.profile in profiles]
 
 
+def protocols(bus: BusConfig, profiles: Mapping[str, Profile]) -> list[Protocol]:
+    """What its detectors speak, each protocol once."""
+    return list(dict.fromkeys(profile.protocol for _, profile in configured(bus, profiles)))
+
+
 def _shared(what: str, named: Sequence[tuple[str, str]]) -> list[str]:
     first: dict[str, str] = {}
     found = []
@@ -61,6 +66,20 @@ def _shared(what: str, named: Sequence[tuple[str, str]]) -> list[str]:
             found.append(f"{what} {name!r} is used twice{where}: give each its own")
         first.setdefault(name, bus)
     return found
+
+
+def _bus(bus: BusConfig, profiles: Mapping[str, Profile]) -> list[str]:
+    return [*_address(bus), *_protocols(bus, profiles), *_detectors(bus, profiles)]
+
+
+def _protocols(bus: BusConfig, profiles: Mapping[str, Profile]) -> list[str]:
+    spoken = protocols(bus, profiles)
+    if len(spoken) > 1:
+        return [f"its detectors speak {' and '.join(spoken)}: give each protocol a line of its own"]
+    plain = [protocol for protocol in spoken if protocol is not Protocol.MODBUS]
+    if plain and bus.transport is Transport.TCP:
+        return [f"transport tcp is Modbus TCP, but its detectors speak {plain[0]}: use serial or rtu_tcp"]
+    return []
 
 
 def _address(bus: BusConfig) -> list[str]:

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from device_profiles.schema import Profile
-from edge_agent.modbus import Kind, ReadError
+from device_profiles.schema import Profile, Protocol
+from edge_agent.exchange import Kind, ReadError
 from edge_agent.plan import ReadRequest, WriteRequest
-from edge_agent.rules import configured
+from edge_agent.rules import configured, protocols
 from edge_agent.scan_guess import Guess, Question, guess, questions, reads_of
 from wire.messages import BusConfig
 
@@ -96,6 +96,7 @@ async def scan(
     `like` names the model whose first register unknown units are asked for; without it holding register 0,
     which nearly every device answers or refuses. Raises ScanError when the line is lost.
     """
+    profiles = _modbus_only(bus, profiles)
     if like is not None and like not in profiles:
         raise ScanError(f"profile {like!r} is unknown: known are {', '.join(sorted(profiles))}")
     members: dict[int, list[str]] = {}
@@ -127,6 +128,7 @@ async def readdress(
     may_be_configured: bool,
 ) -> str:
     """Give the device at unit `old` the unit `new`; what came of it in words. Raises ScanError otherwise."""
+    profiles = _modbus_only(bus, profiles)
     place = _judge_move(bus, profiles, old, new, profile, may_be_configured=may_be_configured)
     model = profiles[profile]
     before = await _answer(ask, _first(old, model))
@@ -157,6 +159,14 @@ async def readdress(
         f"the device {said} and answers neither at {old} nor at {new}: probe all units before anything is "
         "written again"
     )
+
+
+def _modbus_only(bus: BusConfig, profiles: Mapping[str, Profile]) -> dict[str, Profile]:
+    """The models that can be told apart by units and registers. Raises ScanError for another kind of line."""
+    spoken = [protocol for protocol in protocols(bus, profiles) if protocol is not Protocol.MODBUS]
+    if spoken:
+        raise ScanError(f"bus {bus.bus} speaks {spoken[0]}: it has no units that could be asked one by one")
+    return {name: profile for name, profile in profiles.items() if profile.protocol is Protocol.MODBUS}
 
 
 def _judge_move(

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from device_profiles.schema import Profile
+from edge_agent.masters import protocol_of
 from edge_agent.observation import Observation, Sample
 from edge_agent.poller import BUS_KEY, Poller, states_of
 from edge_agent.probation import (
@@ -313,7 +314,7 @@ class Site:
         states = states_of(self.pollers)
         before, bus_states = set(states), {p.bus.bus: p.bus_state for p in self.pollers}
         for name, poller in list(self._pollers.items()):
-            if name not in wanted or _line(wanted[name]) != _line(poller.bus):
+            if name not in wanted or self._line(wanted[name]) != self._line(poller.bus):
                 await self._end(name)
                 states.update(poller.states)
         for name, poller in self._pollers.items():
@@ -368,6 +369,6 @@ class Site:
             except Exception as error:  # noqa: BLE001 -- kept too long is harmless
                 self._log.warning("old states cannot be dropped", why=str(error))
 
-
-def _line(bus: BusConfig) -> BusConfig:
-    return msgspec.structs.replace(bus, detectors=[])
+    def _line(self, bus: BusConfig) -> tuple[BusConfig, str]:
+        """What must stay for the bus to stay open."""
+        return msgspec.structs.replace(bus, detectors=[]), protocol_of(bus, self._profiles)

@@ -14,13 +14,14 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from device_profiles.load import ProfileError, load_profiles
+from device_profiles.schema import Profile, Protocol
 from simulator.bus import BusError
 from simulator.control import ControlError, ControlServer, ask
 from simulator.demo.command import add_demo
@@ -135,7 +136,7 @@ def _bus(chosen: argparse.Namespace) -> int:
         if not chosen.link and chosen.tcp_port is None and chosen.rtu_tcp_port is None:
             print("give SITE.toml, or one of --link, --tcp-port, --rtu-tcp-port", file=sys.stderr)
             return 2
-        plan = check_site(_one_line(chosen), "command line", profiles)
+        plan = check_site(_one_line(chosen, profiles), "command line", profiles)
     # select() waits to the microsecond, epoll rounds up to whole milliseconds: too coarse for line time.
     # It knows no file beyond 1024, so none may be opened; a client too many then waits.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -147,9 +148,10 @@ def _bus(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _one_line(chosen: argparse.Namespace) -> SiteFile:
+def _one_line(chosen: argparse.Namespace, profiles: Mapping[str, Profile]) -> SiteFile:
     transport = "pty" if chosen.link else "tcp" if chosen.tcp_port is not None else "rtu_tcp"
     ports = {"tcp": chosen.tcp_port, "rtu_tcp": chosen.rtu_tcp_port}
+    protocol = profiles[chosen.profile].protocol if chosen.profile in profiles else Protocol.MODBUS
     detectors = tuple(
         DetectorSpec(id=f"d-{unit:03d}", unit=unit, profile=chosen.profile, seed=unit)
         for unit in range(1, chosen.detectors + 1)
@@ -157,6 +159,7 @@ def _one_line(chosen: argparse.Namespace) -> SiteFile:
     bus = BusSpec(
         id="bus-1",
         transport=transport,  # type: ignore[arg-type]
+        protocol=protocol,
         link=chosen.link,
         port=ports.get(transport),
         baud=chosen.baud,

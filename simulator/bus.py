@@ -10,12 +10,16 @@ import asyncio
 import contextlib
 import os
 import tty
+import typing
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import structlog
 
+from device_profiles.schema import Protocol
 from simulator.lines import RtuLine, TcpLine
+from simulator.plain import PlainLine
 from simulator.scenario import BusSpec
 from simulator.site import Site
 
@@ -29,7 +33,7 @@ class BusError(Exception):
     """A line that cannot be opened; the text names it, why, and the mend."""
 
 
-class Bus(Protocol):
+class Bus(typing.Protocol):
     """A line of any kind."""
 
     spec: BusSpec
@@ -50,6 +54,16 @@ def make(site: Site, spec: BusSpec) -> Bus:
     return PtyBus(site, spec) if spec.transport == "pty" else TcpBus(site, spec)
 
 
+Line = RtuLine | TcpLine | PlainLine
+
+
+def _line(site: Site, spec: BusSpec, send: Callable[[bytes], None]) -> Line:
+    """What one master sees of a bus."""
+    if spec.protocol is not Protocol.MODBUS:
+        return PlainLine(site, spec, send)
+    return TcpLine(site, spec, send) if spec.transport == "tcp" else RtuLine(site, spec, send)
+
+
 class PtyBus:
     """An RTU line on a pseudo-terminal. A new one, under the same link, each time it is plugged."""
 
@@ -58,7 +72,7 @@ class PtyBus:
         self.spec = spec
         self._site = site
         self._link = Path(spec.link)
-        self._line: RtuLine | None = None
+        self._line: Line | None = None
         self._master = self._slave = -1
         self._tty = ""
 
@@ -87,7 +101,7 @@ class PtyBus:
             raise
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
-        self._line = RtuLine(self._site, self.spec, self._send)
+        self._line = _line(self._site, self.spec, self._send)
         asyncio.get_running_loop().add_reader(self._master, self._readable)
 
     async def unplug(self) -> None:
@@ -133,7 +147,7 @@ class PtyBus:
 
 
 class TcpBus:
-    """Modbus TCP, or RTU frames over TCP with the time of the serial line behind."""
+    """Modbus TCP, or what a serial line carries over TCP with the time of the line behind."""
 
     def __init__(self, site: Site, spec: BusSpec) -> None:
         self.spec = spec
@@ -181,8 +195,7 @@ class _Client(asyncio.Protocol):
     def __init__(self, site: Site, spec: BusSpec, clients: set[_Client]) -> None:
         self._clients = clients
         self._transport: asyncio.Transport | None = None
-        kind = TcpLine if spec.transport == "tcp" else RtuLine
-        self._line = kind(site, spec, self._send)
+        self._line = _line(site, spec, self._send)
         self._bus = spec.id
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from device_profiles.schema import Protocol
 from simulator.rtu import mbap_frame, refusal_answer, rtu_frame
 
 
@@ -44,6 +45,8 @@ class Kind(StrEnum):
 
 _USUAL_MS = {Kind.SLOW: 200.0, Kind.LATE_REPLY: 1000.0, Kind.CHUNKED: 15.0}
 NOT_ON_TCP = frozenset({Kind.CRC_ERROR, Kind.NOISE, Kind.ECHO})
+NOT_IN = {Protocol.GIRA: frozenset({Kind.WRONG_UNIT}), Protocol.JBF: frozenset({Kind.EXCEPTION})}
+"""What a plain serial protocol has no form for."""
 _CHUNK = 4
 
 
@@ -75,7 +78,26 @@ def disturb(
     fault: Fault | None, unit: int, pdu: bytes, transaction: int | None, rng: random.Random
 ) -> Pieces:
     """What comes instead of `pdu` from `unit`. The line itself does the echo."""
-    right = frame(unit, pdu, transaction)
+    refusal = refusal_answer(pdu[0] & 0x7F, (fault.code if fault else None) or 4)
+    return spoil(
+        fault,
+        frame(unit, pdu, transaction),
+        rng,
+        foreign=frame(unit % 247 + 1, pdu, transaction),
+        refusal=frame(unit, refusal, transaction),
+    )
+
+
+def spoil(
+    fault: Fault | None,
+    right: bytes,
+    rng: random.Random,
+    *,
+    foreign: bytes = b"",
+    refusal: bytes = b"",
+    checksum_at: int = -1,
+) -> Pieces:
+    """What comes instead of the right frame: `foreign` from a wrong unit, `refusal` as an exception."""
     if fault is None or fault.kind is Kind.ECHO:
         return [(0.0, right)]
     match fault.kind:
@@ -84,11 +106,13 @@ def disturb(
         case Kind.SLOW | Kind.LATE_REPLY:
             return [(fault.seconds, right)]
         case Kind.WRONG_UNIT:
-            return [(0.0, frame(unit % 247 + 1, pdu, transaction))]
+            return [(0.0, foreign)]
         case Kind.TRUNCATED:
             return [(0.0, right[: max(1, len(right) // 2)])]
         case Kind.CRC_ERROR:
-            return [(0.0, right[:-1] + bytes((right[-1] ^ 1 << rng.randrange(8),)))]
+            broken = bytearray(right)
+            broken[checksum_at] ^= 1 << rng.randrange(8)
+            return [(0.0, bytes(broken))]
         case Kind.GARBAGE:
             return [(0.0, _junk(rng, 3, 24))]
         case Kind.NOISE:
@@ -97,8 +121,7 @@ def disturb(
             parts = [right[at : at + _CHUNK] for at in range(0, len(right), _CHUNK)]
             return [(number * fault.seconds, part) for number, part in enumerate(parts)]
         case _:
-            refusal = refusal_answer(pdu[0] & 0x7F, fault.code or 4)
-            return [(0.0, frame(unit, refusal, transaction))]
+            return [(0.0, refusal)]
 
 
 def _junk(rng: random.Random, low: int, high: int) -> bytes:

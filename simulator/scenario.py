@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from device_profiles.schema import Profile
+from device_profiles.schema import Profile, Protocol
 from simulator.addresses import UnitMap
 from simulator.detector import ALARM_AT
 from simulator.orders import Order, OrderError, check
@@ -47,6 +47,8 @@ class BusSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     id: Id
     transport: Literal["pty", "tcp", "rtu_tcp"] = "pty"
+    protocol: Protocol = Protocol.MODBUS
+    """The one that the profiles of its detectors name."""
     link: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     """Path of the symbolic link that leads to the pseudo-terminal."""
     host: Annotated[str, Meta(min_length=1, max_length=200)] = "127.0.0.1"
@@ -154,6 +156,13 @@ def _check(site: SiteFile, profiles: Mapping[str, Profile]) -> Iterable[tuple[st
                 mend = f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(profiles)}"
                 yield f"{at}.profile", f"there is no profile {one.profile!r}; {mend}"
                 continue
+            if profile.protocol != bus.protocol:
+                mend = f'write protocol = "{profile.protocol}", or move it to another bus'
+                yield (
+                    f"{key}.protocol",
+                    f"is {bus.protocol}, {one.id!r} speaks {profile.protocol}; {mend}",
+                )
+                continue
             wrong = _unit_and_point(one, profile)
             if wrong is not None:
                 yield f"{at}.{wrong[0]}", wrong[1]
@@ -169,6 +178,8 @@ def _check(site: SiteFile, profiles: Mapping[str, Profile]) -> Iterable[tuple[st
 
 
 def _where(key: str, bus: BusSpec, places: dict[str, str]) -> Iterable[tuple[str, str]]:
+    if bus.transport == "tcp" and bus.protocol is not Protocol.MODBUS:
+        yield f"{key}.transport", f'tcp is Modbus TCP; use "rtu_tcp" for {bus.protocol} over TCP'
     if bus.transport == "pty":
         if bus.link is None:
             yield f"{key}.link", "is missing; a pty needs the path of its link"

@@ -16,7 +16,7 @@ from simulator import detector as physics
 from simulator import rtu
 from simulator.addresses import UnitMap
 from simulator.detector import State, Traits
-from simulator.faults import NOT_ON_TCP, Fault, Kind
+from simulator.faults import NOT_IN, NOT_ON_TCP, Fault, Kind
 from simulator.orders import Do, Order, OrderError, check
 from simulator.registers import Shown, encode, show
 from simulator.scenario import BusSpec
@@ -42,6 +42,8 @@ class Simulated:
     fault: Fault | None = None
     polls: int = 0
     """Requests that reached it."""
+    resets: int = 0
+    """Orders to reset it."""
 
 
 @dataclass(slots=True)
@@ -103,15 +105,39 @@ class Site:
             refusal = rtu.refusal_answer(request.pdu[0] & 0x7F, rtu.NO_ANSWER_BEHIND_GATEWAY)
             return Answer(request.unit, refusal, None)
         pdu, asked = self._serve(unit_map, request.pdu)
+        return Answer(request.unit, pdu, self.fault_of(bus, asked))
+
+    def fault_of(self, bus: str, asked: Sequence[Simulated], *, count: bool = True) -> Fault | None:
+        """What is wrong with what these say now; counted against the times it has left."""
+        live = self.buses[bus]
         faulty = next((one for one in asked if one.fault is not None), None)
         fault = faulty.fault if faulty else live.fault
-        if fault is not None and fault.times is not None:
+        if count and fault is not None and fault.times is not None:
             left = None if fault.times == 1 else Fault(fault.kind, fault.ms, fault.code, fault.times - 1)
             if faulty:
                 faulty.fault = left
             else:
                 live.fault = left
-        return Answer(request.unit, pdu, fault)
+        return fault
+
+    def on(self, bus: str) -> list[Simulated]:
+        """The detectors of a bus."""
+        return [one for one in self.detectors.values() if one.bus == bus]
+
+    def words(self, one: Simulated) -> dict[tuple[int, int], int]:
+        """What a detector's registers hold now: function and address as in its profile -> word."""
+        now = self.clock()
+        one.state = physics.advance(one.state, now)
+        shown = show(one.state, now)
+        return {
+            (register.function, register.address + place): word
+            for register in one.profile.registers
+            for place, word in enumerate(encode(one.profile, register, shown))
+        }
+
+    def act(self, one: Simulated, action: Action) -> None:
+        """A device's own order."""
+        one.state = _BY_WRITE[action](one.state, self.clock())
 
     def echoes(self, bus: str) -> bool:
         """Whether the bus hears itself."""
@@ -145,6 +171,7 @@ class Site:
                 raise OrderError("do", f"{order.do} is for the line; there is none here")
             case _:
                 for one in self._meant(order):
+                    one.resets += order.do is Do.RESET
                     one.state = _changed(one.state, order, now)
         return told
 
@@ -235,6 +262,10 @@ class Site:
     def _exists(self, fault: Fault | None, bus: BusSpec) -> None:
         if fault is not None and bus.transport == "tcp" and fault.kind in NOT_ON_TCP:
             raise OrderError("fault", f"{fault.kind} cannot happen on bus {bus.id!r}, which is Modbus TCP")
+        if fault is not None and fault.kind in NOT_IN.get(bus.protocol, ()):
+            raise OrderError(
+                "fault", f"{fault.kind} cannot happen on bus {bus.id!r}: {bus.protocol} has none"
+            )
 
     def _list(self) -> dict[str, Any]:
         return {

@@ -255,6 +255,11 @@ def test_check_config_says_what_would_be_read(tmp_path: Path) -> None:
     assert right.returncode == 0, right.stderr
     assert "bus bus-1" in right.stdout
     assert "2 detectors, 2 requests a lap" in right.stdout
+    plain = '[[bus]]\nbus = "flat"\ntransport = "serial"\naddress = "/dev/ttyUSB7"\n'
+    plain += 'detectors = [{ detector = "d", unit = 1, profile = "gira-dual-vds" }]\n'
+    config.write_text(f"{config.read_text()}\n{plain}")
+    right = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "1 detectors, gira-dual-vds, asked every 10 s and heard at once" in right.stdout, right.stderr
     config.write_text(config.read_text().replace("unit = 2", "unit = 1"))
     wrong = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2

@@ -20,10 +20,13 @@ def test_the_promised_models_are_packaged() -> None:
     """Those of the first version."""
     assert set(PROFILES) == {
         "calectro-ug-3-o-mb-r",
+        "gira-dual-vds",
         "gst200-panel",
         "gst200-point",
         "gst5000-panel",
         "gst5000-point",
+        "jbf-193k-panel",
+        "jbf-193k-point",
         "smokewatch-reference",
         "sonbest-sm7571b",
         "system-sensor-faast",

@@ -148,6 +148,22 @@ def _detector(name: str, unit: int, profile: str = REFERENCE, point: int | None 
         ([_bus("a", _detector("d", 1, "gst200-point", 9999))], ["outside 1 to 242"]),
         ([_bus("a", address="COM3")], ["not a device path"]),
         ([BusConfig(bus="a", transport=Transport.TCP, address="box")], ["not host:port"]),
+        (
+            [_bus("a", _detector("d", 1, "gira-dual-vds"), _detector("e", 2))],
+            ["bus 'a'", "speak gira-dual-vds and modbus", "a line of its own"],
+        ),
+        ([_bus("a", _detector("d", 2, "gira-dual-vds"))], ["unit 2 is outside 1 to 1"]),
+        (
+            [
+                BusConfig(
+                    bus="a",
+                    transport=Transport.TCP,
+                    address="box:4001",
+                    detectors=[_detector("d", 1, "jbf-193k-point", 258)],
+                )
+            ],
+            ["tcp is Modbus TCP", "speak jbf-193k", "rtu_tcp"],
+        ),
     ],
 )
 def test_buses_that_cannot_be_watched_are_refused_whole(buses: list[BusConfig], words: list[str]) -> None:
@@ -166,7 +182,13 @@ def test_buses_that_are_right_have_no_problems() -> None:
         _detector("p2", 1, "gst200-point", 2),
         address="/dev/b",
     )
-    assert problems([_bus("a", _detector("d", 1)), panel], PROFILES) == ()
+    card = _bus(
+        "card",
+        _detector("c", 1, "jbf-193k-panel"),
+        _detector("c1", 1, "jbf-193k-point", 257),
+        address="/dev/c",
+    )
+    assert problems([_bus("a", _detector("d", 1)), panel, card], PROFILES) == ()
 
 
 @pytest.mark.parametrize(

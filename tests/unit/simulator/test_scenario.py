@@ -65,6 +65,11 @@ def test_links_are_taken_from_the_files_folder(tmp_path: Path) -> None:
             "story[0].detector",
             "did you mean 'd-1'",
         ),
+        (
+            ONE.replace("unit = 1", 'unit = 1\nprofile = "gira-dual-vds"'),
+            "bus[0].protocol",
+            'write protocol = "gira-dual-vds"',
+        ),
         (ONE + '[[story]]\nat = 1\ndo = "burn"\ndetector = "d-1"', "story[0].do", "Invalid enum value"),
         (ONE + '[[story]]\nat = -1\ndo = "ignite"\ndetector = "d-1"', "story[0].at", ">= 0"),
     ],
