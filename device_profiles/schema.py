@@ -125,6 +125,8 @@ class Action(StrEnum):
     RESET = "reset"
     MUTE = "mute"
     TEST = "test"
+    SOUND = "sound"
+    """Sound until muted or reset: a siren, or a relay that drives one."""
 
 
 class Write(Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,6 +23,7 @@ from device_profiles.schema import Profile
 from edge_agent import app
 from edge_agent.config import ConfigError, Settings, read_settings
 from edge_agent.estimate import lap_s
+from edge_agent.fallback_settings import explained
 from edge_agent.outbox_file import StorageError, look
 from edge_agent.plan import plan
 from edge_agent.rules import check_buses, configured
@@ -94,6 +95,8 @@ def _check(path: Path, settings: Settings, profiles: dict[str, Profile]) -> None
     print(f"{path}: right. Gateway {settings.gateway} of area {settings.area}.")
     broker, secure = settings.mqtt, "TLS" if settings.mqtt.tls else "no TLS"
     print(f"  broker {broker.host}:{broker.port}, {secure}; state in {settings.state_dir}")
+    for line in explained(settings.fallback):
+        print(f"  {line}")
     if not settings.buses:
         print("  no bus here: it will watch what the centre pushes")
     for bus in settings.buses:

@@ -16,6 +16,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from edge_agent.fallback_settings import (
+    TABLES,
+    FallbackError,
+    FallbackSettings,
+    FallbackTable,
+    read_fallback,
+)
 from wire.messages import BusConfig, DetectorConfig, Id
 
 PASSWORD_VARIABLE = "SMOKEWATCH_MQTT_PASSWORD"  # noqa: S105 -- the variable's name, not a secret
@@ -53,6 +60,7 @@ class Settings:
     machine_id_file: Path = Path("/etc/machine-id")
     profiles_dir: Path | None = None
     clock: Literal["kernel", "trusted"] = "kernel"
+    fallback: FallbackSettings | None = None
 
     @property
     def outbox_path(self) -> Path:
@@ -82,6 +90,7 @@ class _File(Struct, frozen=True):
     machine_id_file: str = "/etc/machine-id"
     profiles_dir: str | None = None
     clock: Literal["kernel", "trusted"] = "kernel"
+    fallback: FallbackTable | None = None
 
 
 def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
@@ -95,6 +104,10 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
     except msgspec.ValidationError as error:
         raise ConfigError(on_lines(path, [_plain(str(error), raw)])) from None
     beside = path.resolve().parent
+    try:
+        fallback = read_fallback(file.fallback, beside, environment)
+    except FallbackError as error:
+        raise ConfigError(on_lines(path, [str(error)])) from None
     return Settings(
         area=file.area,
         gateway=file.gateway,
@@ -105,6 +118,7 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
         machine_id_file=beside / file.machine_id_file,
         profiles_dir=None if file.profiles_dir is None else beside / file.profiles_dir,
         clock=file.clock,
+        fallback=fallback,
     )
 
 
@@ -165,6 +179,12 @@ def _unknown(raw: Mapping[str, Any]) -> list[str]:
     found = _foreign("", raw, _File)
     if isinstance(raw.get("mqtt"), dict):
         found += _foreign("mqtt.", raw["mqtt"], _Mqtt)
+    for name, kind in TABLES.items():
+        table: Any = raw
+        for step in name.split("."):
+            table = table.get(step) if isinstance(table, dict) else None
+        if isinstance(table, dict):
+            found += _foreign(f"{name}.", table, kind)
     buses = raw.get("bus")
     for i, bus in enumerate(buses if isinstance(buses, list) else ()):
         if not isinstance(bus, dict):

@@ -28,6 +28,7 @@ from edge_agent.tls import LastWord, TlsError, context_of, plain_words
 from wire.codec import decode, decode_alive, encode
 from wire.errors import LocalError, RemoteError
 from wire.messages import Ack, Command, GatewayConfig, Lane, Status
+from wire.sender import Range
 from wire.topics import ALIVE, Channel, down_filter, gateway_topic, parse
 
 HEARTBEAT_S = 30.0
@@ -81,6 +82,8 @@ class Publisher:
         """Whether the broker has let us in; says nothing about the centre."""
         self.alive_at: float | None = None
         """When the centre last said that it works, in seconds of the monotonic clock."""
+        self.on_stored: Callable[[str, Range], None] = lambda _stream, _rows: None
+        """Hears of events for which the centre has answered: their stream and numbers."""
 
     def wake(self) -> None:
         """Something was recorded: send it now. From any thread."""
@@ -273,6 +276,8 @@ class Publisher:
     async def _hear_ack(self, ack: Ack) -> None:
         if ack.lane is Lane.EVENTS:
             outcome = await self._events.on_ack(ack)
+            if outcome.stored is not None:
+                self.on_stored(ack.stream, outcome.stored)
         else:
             outcome = self._readings.on_ack(ack)
         if outcome.answered and ack.echo_ms is not None:

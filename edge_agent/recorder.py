@@ -22,6 +22,7 @@ MOST_WAITING = 20_000
 
 Tracked = Mapping[str, bytes]
 Append = Callable[[Sequence[Observation], Stamp, Tracked | None], object]
+Heard = Callable[[Sequence[Observation], Stamp], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,10 @@ class Recorder:
         """Why the disk refuses; None while it takes what it is given."""
         self.given_up = 0
         """Observations lost because too many waited."""
+        self.on_seen: Heard = lambda _observations, _stamp: None
+        """Hears of each group as it is handed over, whatever the disk says."""
+        self.on_written: Heard = lambda _observations, _stamp: None
+        """Hears of each group once it is on disk."""
 
     @property
     def waiting(self) -> int:
@@ -77,6 +82,7 @@ class Recorder:
         """Take it, stamped now. Urgent: comes back when it is on record, or when the disk has refused."""
         seen = _Seen(tuple(observations), self._stamp(), dict(tracked))
         self._waiting.append(seen)
+        self.on_seen(seen.observations, seen.stamp)
         self._bound()
         self._some.set()
         if seen.urgent and self.error is None:
@@ -104,6 +110,8 @@ class Recorder:
                     return False
                 except Exception:  # noqa: BLE001 -- one row that cannot be written must not hold up the rest
                     self._log.exception("an observation cannot be recorded", seen=repr(seen.observations))
+                else:
+                    self.on_written(seen.observations, seen.stamp)
                 self._waiting.popleft()
                 self._recorded()
             self._some.clear()

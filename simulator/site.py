@@ -21,7 +21,12 @@ from simulator.orders import Do, Order, OrderError, check
 from simulator.registers import Shown, encode, show
 from simulator.scenario import BusSpec
 
-_BY_WRITE = {Action.RESET: physics.reset, Action.MUTE: physics.mute, Action.TEST: physics.press_test}
+_BY_WRITE = {
+    Action.RESET: physics.reset,
+    Action.MUTE: physics.mute,
+    Action.TEST: physics.press_test,
+    Action.SOUND: physics.sound,
+}
 
 
 @dataclass(slots=True)
@@ -238,6 +243,7 @@ class Site:
             "battery": round(seen.battery, 3),
             "contamination": round(seen.contamination, 1),
             "fault": one.fault.kind if one.fault else None,
+            "sounding": one.state.sounding,
             "polls": one.polls,
         }
 
