@@ -6,22 +6,28 @@ through `rebuild` in the transaction that makes it.
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
 import msgspec
 import structlog
 
+from central.notifier.render import home
 from central.registry.errors import Problem, RegistryError
 from central.store import audit
 from central.store import registry as rows
 from central.store.pool import Tx
 from wire import codec
 from wire.errors import LocalError
-from wire.messages import BusConfig, DetectorConfig, GatewayConfig
+from wire.messages import BusConfig, Contact, DetectorConfig, GatewayConfig
 from wire.topics import Channel
 
+CONTACTS_MAX = 100
+"""As many as a configuration holds; the first to go come first."""
+PLACE_MAX = 80
 _log = structlog.get_logger()
 
 
@@ -33,11 +39,12 @@ async def rebuild(tx: Tx, gateway: str, by: str, *, again: bool = False) -> int 
     """
     if await rows.lock_gateway(tx, gateway) is None:
         return None
-    buses = _buses(await rows.watched(tx, gateway))
+    watched = await rows.watched(tx, gateway)
+    buses, contacts = _buses(watched), _contacts(watched, await rows.helpers(tx, gateway, CONTACTS_MAX))
     latest = await rows.latest_config(tx, gateway)
     version = 1 if latest is None else int(latest["version"]) + 1
     try:
-        config = codec.seal_config(await rows.current_epoch(tx), version, buses)
+        config = codec.seal_config(await rows.current_epoch(tx), version, buses, contacts=contacts)
         body = codec.encode(config)
     except LocalError as error:
         raise RegistryError(
@@ -55,6 +62,11 @@ async def rebuild(tx: Tx, gateway: str, by: str, *, again: bool = False) -> int 
     await rows.add_config(tx, gateway, version, config.hash, body, by)
     _log.info("gateway configuration made", gateway=gateway, version=version, by=by)
     return version
+
+
+async def rebuild_all(tx: Tx, gateways: Iterable[str], by: str) -> list[str]:
+    """Rebuild several, in the order in which their rows are locked; those that got a new version."""
+    return [gateway for gateway in sorted(set(gateways)) if await rebuild(tx, gateway, by) is not None]
 
 
 async def new_epoch(tx: Tx, by: str) -> tuple[str, int]:
@@ -89,6 +101,7 @@ def _buses(watched: list[dict[str, Any]]) -> tuple[BusConfig, ...]:
                         profile=row["profile"],
                         point=row["point"],
                         allow_writes=row["allow_writes"],
+                        place=_place(row),
                     )
                     for row in on_it
                     if row["detector"] is not None
@@ -96,3 +109,20 @@ def _buses(watched: list[dict[str, Any]]) -> tuple[BusConfig, ...]:
             )
         )
     return tuple(found)
+
+
+def _place(row: dict[str, Any]) -> str:
+    """Where it hangs, for whoever the gateway calls by itself: no name of anybody."""
+    words = (row["building"], home(row["entrance"], row["floor"], row["room"], "zh"), row["spot"])
+    return " ".join(word for word in words if word)[:PLACE_MAX]
+
+
+def _contacts(watched: list[dict[str, Any]], helpers: list[dict[str, Any]]) -> list[Contact]:
+    everything = {row["detector"] for row in watched if row["detector"] is not None}
+    return [
+        Contact(
+            phone=re.sub(r"[ -]", "", one["phone"]),
+            detectors=[] if everything <= set(one["detectors"]) else one["detectors"],
+        )
+        for one in helpers
+    ]

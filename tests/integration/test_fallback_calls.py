@@ -39,12 +39,12 @@ async def receiver() -> AsyncIterator[Sink]:
 
 @pytest.fixture
 async def box(tmp_path: Path, broker: Broker, modem: PtyModem, receiver: Sink) -> AsyncIterator[Box]:
-    """A gateway that waits 2 s for the answer, then 4 s whether the centre goes on to say that it lives."""
+    """A gateway that waits 2 s for the answer, then 2 s whether the centre goes on to say that it lives."""
     made = Box(tmp_path, {"host": broker.host, "port": broker.port}, [1, 2])
     (tmp_path / "hook").write_text(SECRET)
     made.config.write_text(
         made.config.read_text()
-        + "[fallback]\nack_within_s = 2\nalive_within_s = 2\nwatch_s = 4\n"
+        + "[fallback]\nack_within_s = 2\nalive_within_s = 2\nwatch_s = 2\n"
         + f'phones = ["{ZHANG}"]\nsounders = ["det-9"]\n'
         + f'[fallback.webhook]\nurl = "{receiver.url}"\nsecret_file = "hook"\n'
         + f'[fallback.modem]\nport = "{modem.path}"\n'
@@ -137,7 +137,7 @@ async def test_an_answer_in_time_calls_nobody_and_a_centre_that_then_falls_silen
         await configured(box, far)
         box.state[2] = SMOKE
         await eventually(lambda: far.of_kind(EventKind.ASSERT, "det-2"), 5)
-        watched_until = time.monotonic() + 2 + 4 + 1.5
+        watched_until = time.monotonic() + 2 + 2 + 1.5
         await eventually(lambda: time.monotonic() > watched_until, 10)
         assert modem.commands == []
         assert receiver.received == []
@@ -153,7 +153,7 @@ async def test_an_answer_in_time_calls_nobody_and_a_centre_that_then_falls_silen
 async def test_killed_before_the_call_and_with_a_modem_that_answers_error(
     box: Box, broker: Broker, modem: PtyModem, receiver: Sink
 ) -> None:
-    """The smoke is on record, nobody was told: the next start calls. A modem in error hinders no other way."""
+    """The smoke is on record, nobody was told: the next start calls. A modem in error hinders no other."""
     modem.manners.refuse = b"+CMS ERROR: 500"
     receiver.answer = lambda one: Say(200, b'{"ok": false, "error": "no"}') if one.number == 1 else Say()
     broker.stop()
