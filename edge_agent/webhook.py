@@ -51,14 +51,16 @@ class Webhook:
         connection = _connection(self._settings)
         work = asyncio.create_task(asyncio.to_thread(_post, connection, self._settings.url, body, signed))
         work.add_done_callback(_ignore)
+        late = f"接收方 {self._settings.timeout_s:g} 秒无应答 no answer within the time"
         done, _ = await asyncio.wait({work}, timeout=self._settings.timeout_s)
         if not done:
             # The thread hangs in the socket: cut it, and it ends by itself.
             _cut(connection)
-            limit = f"{self._settings.timeout_s:g}"
-            return f"接收方 {limit} 秒无应答 no answer within {limit} s"
+            return late
         try:
             status, said = work.result()
+        except TimeoutError:
+            return late
         except Exception as error:  # noqa: BLE001 -- whatever it is, the message was not taken
             return f"接收方无法连接 the receiver cannot be reached ({type(error).__name__})"
         answer = judge(status, said)

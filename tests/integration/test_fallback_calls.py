@@ -8,13 +8,16 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from central.store import alarms
 from tests.harness.box import AREA, GATEWAY, SMOKE, Box
 from tests.harness.broker import Broker
 from tests.harness.centre import Centre, centre
 from tests.harness.modem import PtyModem
 from tests.harness.sinks import SECRET, Say, Sink, sink
+from tests.harness.town import batch, open_town, send
 from tests.harness.wait import eventually
 from wire.codec import seal_config
 from wire.messages import BusConfig, Contact, DetectorConfig, Event, EventKind
@@ -92,8 +95,23 @@ def fallbacks(far: Centre) -> list[Event]:
     return far.of_kind(EventKind.FALLBACK, "det-1")
 
 
+async def one_alarm_with_all_of_it(database: str, far: Centre) -> None:
+    """What this agent recorded, given to the real centre: one smoke alarm, and the calls on its time line."""
+    town = await open_town(database)
+    events = [event for event in far.events if event.detector == "det-1"]
+    first = events[0].seq
+    renumbered = [msgspec.structs.replace(one, seq=first + i) for i, one in enumerate(events)]
+    await send(town, batch(renumbered, oldest=first))
+    alarm = await town.one("SELECT id FROM alarm WHERE condition = 'smoke' AND part = 'det-1'")
+    async with town.store.transaction() as tx:
+        lines = await alarms.timeline(tx, alarm["id"])
+    await town.store.close()
+    told = [str(line.detail["text"]) for line in lines if line.what == "fallback"]
+    assert told == [str(event.text) for event in fallbacks(far)]
+
+
 async def test_smoke_without_a_centre_sounds_sends_and_is_told_later(
-    box: Box, broker: Broker, modem: PtyModem, receiver: Sink
+    box: Box, broker: Broker, modem: PtyModem, receiver: Sink, database: str
 ) -> None:
     """Within the 2 s and a few more: siren, two SMS, two webhooks; all on record when the centre is back."""
     async with living(broker) as (far, alive):
@@ -127,6 +145,7 @@ async def test_smoke_without_a_centre_sounds_sends_and_is_told_later(
     assert len(smoke) == 1
     assert len(modem.sent) == 2
     assert len(receiver.received) == 2
+    await one_alarm_with_all_of_it(database, far)
 
 
 async def test_an_answer_in_time_calls_nobody_and_a_centre_that_then_falls_silent_does(
