@@ -8,7 +8,6 @@ restart must know in the same transaction. Telephone numbers are on record by th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -87,7 +86,8 @@ class Calling:
         self._modem = None if settings.modem is None else Modem(settings.modem, clock.mono_s)
         web = settings.webhook
         self._webhook = None if web is None else Webhook(web, gateway, clock.wall_ms)
-        self._written: set[Fire] = set()
+        self._written: dict[Fire, int] = {}  # how many answers had been heard when it was on disk
+        self._answers = 0
         self._answered: deque[tuple[str, Range]] = deque(maxlen=256)
         self._seqs: dict[int, Fire | None] = {}
         self._stream = ""
@@ -110,11 +110,12 @@ class Calling:
         """It is on disk now."""
         for one in observations:
             if one.kind is EventKind.ASSERT and one.condition in FIRE and one.detector is not None:
-                self._written.add(_fire(one, stamp))
+                self._written[_fire(one, stamp)] = self._answers
                 self._look.set()
 
     def stored(self, stream: str, rows: Range) -> None:
         """The centre has answered for these events."""
+        self._answers += 1
         self._answered.append((stream, rows))
         self._look.set()
 
@@ -137,7 +138,7 @@ class Calling:
             self._log.error("what burned before the start cannot be read", why=str(error))
             return
         held = [fire for _, fire in sorted(self._seqs.items()) if fire is not None]
-        self._written.update(held)
+        self._written.update(dict.fromkeys(held, self._answers))
         self._core.restore(decode_marks(kept.get(MARKS)), held, self._clock.mono_s())
 
     async def _watch(self) -> None:
@@ -145,6 +146,7 @@ class Calling:
             try:
                 await self._one_look()
             except StorageError as error:
+                self._look.set()
                 self._log.error("fires on record cannot be read", why=str(error))
             except Exception:  # noqa: BLE001 -- a bug here must not end the watch over homes
                 self._log.exception("fallback failed")
@@ -175,7 +177,8 @@ class Calling:
         for fire in unanswered:
             seq = held.get(fire)
             if seq is None:
-                answered = fire in self._written
+                # Gone without any answer since it was written: lost by the disk, not taken by the centre.
+                answered = self._answers > self._written.get(fire, self._answers)
             else:
                 answered = any(
                     stream == self._stream and rows.first <= seq <= rows.last
@@ -183,7 +186,7 @@ class Calling:
                 )
             if answered:
                 self._core.stored(fire)
-                self._written.discard(fire)
+                self._written.pop(fire, None)
 
     async def _learn(self) -> None:
         """Which fires the outbox holds, by their present numbers."""
@@ -296,8 +299,7 @@ class Calling:
 
     async def _put(self, fires: Sequence[Fire], text: str) -> None:
         said = [Observation(EventKind.FALLBACK, f.condition, f.detector, text=text) for f in fires]
-        with contextlib.suppress(StorageError):  # the recorder keeps it, tries again and says so
-            await self._record(said, {MARKS: encode_marks(self._core.marks)})
+        await self._record(said, {MARKS: encode_marks(self._core.marks)})
 
 
 def _fires(outbox: Outbox, seqs: Sequence[int]) -> dict[int, Fire]:

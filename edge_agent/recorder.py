@@ -82,9 +82,9 @@ class Recorder:
         """Take it, stamped now. Urgent: comes back when it is on record, or when the disk has refused."""
         seen = _Seen(tuple(observations), self._stamp(), dict(tracked))
         self._waiting.append(seen)
-        self.on_seen(seen.observations, seen.stamp)
         self._bound()
         self._some.set()
+        self.on_seen(seen.observations, seen.stamp)
         if seen.urgent and self.error is None:
             await asyncio.shield(self._flush())
 

@@ -48,7 +48,7 @@ class Webhook:
             ensure_ascii=False,
         ).encode("utf-8", "replace")
         signed = headers(self._settings.secret, str(self._wall_ms() // 1000), key, body)
-        connection = _connection(self._settings)
+        connection = await asyncio.to_thread(_connection, self._settings)
         work = asyncio.create_task(asyncio.to_thread(_post, connection, self._settings.url, body, signed))
         work.add_done_callback(_ignore)
         late = f"接收方 {self._settings.timeout_s:g} 秒无应答 no answer within the time"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -93,6 +94,13 @@ async def configured(box: Box, far: Centre) -> None:
 
 def fallbacks(far: Centre) -> list[Event]:
     return far.of_kind(EventKind.FALLBACK, "det-1")
+
+
+def on_record(box: Box, words: str) -> bool:
+    """Whether an event with these words is in the outbox's file."""
+    with contextlib.closing(sqlite3.connect(f"file:{box.outbox}?mode=ro", uri=True)) as db:
+        found = db.execute("SELECT 1 FROM event WHERE instr(CAST(body AS TEXT), ?)", (words,))
+        return found.fetchone() is not None
 
 
 async def one_alarm_with_all_of_it(database: str, far: Centre) -> None:
@@ -189,6 +197,7 @@ async def test_killed_before_the_call_and_with_a_modem_that_answers_error(
     assert modem.sent[0].number == ZHANG[1:], "the box's own list, where the centre has pushed none"
     assert "探测器 det-1" in modem.sent[0].text
     assert receiver.keys[0] == receiver.keys[1]
+    await eventually(lambda: on_record(box, "webhook …0101") and on_record(box, "SMS …0101"), 10)
     sent = len(modem.sent)
     box.kill9()
     box.start()

@@ -158,7 +158,7 @@ ZHANG = Worker(
     name="张敏",
     role="grid_worker",
     community="xinhe",
-    phone="138-0000 0101",
+    phone="138-0000 0111",
     primary_grids=("xinhe-01",),
     backup_grids=("xinhe-02",),
 )
@@ -173,8 +173,10 @@ async def test_whoever_answers_for_the_homes_is_called_by_the_gateway_and_knows_
             config = await _config(tx, "gw-xh-1")
             names = [row["name"] for row in await rows.residents(tx)]
         assert told == ("gw-xh-1",)
-        assert config.contacts[0].phone == "13800000101"
-        assert config.contacts[0].detectors == []
+        called = {one.phone: one.detectors for one in config.contacts}
+        assert called["13800000111"] == [], "primary of one grid, backup of the other: all detectors"
+        assert config.contacts[-1].phone == "13800000104", "the community's lead comes last"
+        assert "13800000103" not in called, "another community's"
         places = {one.detector: one.place for bus in config.buses for one in bus.detectors}
         assert places["d-0001"] == "新河小区1栋 1单元 3层 301室 卧室"
         assert names

@@ -160,3 +160,11 @@ async def test_what_was_done_is_on_record_with_what_a_restart_must_know(box: Box
     assert again.sounded == []
     again.task.cancel()
     await asyncio.gather(again.task, return_exceptions=True)
+
+
+async def test_a_fire_that_the_outbox_lost_without_an_answer_is_called(box: Box) -> None:
+    """A damaged file was set aside: that the row is gone proves nothing of the centre."""
+    await box.seen(SMOKE)
+    box.outbox.forget(1)
+    await box.pass_time(25)
+    await eventually(lambda: box.sounded == ["siren"])
