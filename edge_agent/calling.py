@@ -130,15 +130,19 @@ class Calling:
                 group.create_task(self._call_by(way))
 
     async def _restore(self) -> None:
+        before = self._answers
         try:
             kept = await asyncio.to_thread(self._outbox.tracked)
-            await self._learn()
+            while not await self._learn():
+                pass  # a stream changes at most every few seconds
         except StorageError as error:
             # The fires of this start are watched all the same.
             self._log.error("what burned before the start cannot be read", why=str(error))
             return
         held = [fire for _, fire in sorted(self._seqs.items()) if fire is not None]
-        self._written.update(dict.fromkeys(held, self._answers))
+        # An answer that came while the file was being read may be the one for what was read.
+        self._written = dict.fromkeys(held, before) | self._written
+        self._look.set()
         self._core.restore(decode_marks(kept.get(MARKS)), held, self._clock.mono_s())
 
     async def _watch(self) -> None:
@@ -172,13 +176,16 @@ class Calling:
             self._seqs.clear()
             self._written.clear()
             return
-        await self._learn()
+        written = dict(self._written)  # what is written while we read proves nothing by not being read
+        if not await self._learn():
+            self._look.set()
+            return
         held = {fire: seq for seq, fire in self._seqs.items() if fire is not None}
         for fire in unanswered:
             seq = held.get(fire)
             if seq is None:
                 # Gone without any answer since it was written: lost by the disk, not taken by the centre.
-                answered = self._answers > self._written.get(fire, self._answers)
+                answered = self._answers > written.get(fire, self._answers)
             else:
                 answered = any(
                     stream == self._stream and rows.first <= seq <= rows.last
@@ -188,18 +195,18 @@ class Calling:
                 self._core.stored(fire)
                 self._written.pop(fire, None)
 
-    async def _learn(self) -> None:
-        """Which fires the outbox holds, by their present numbers."""
+    async def _learn(self) -> bool:
+        """Which fires the outbox holds, by their present numbers; False when these changed meanwhile."""
         stream = self._outbox.stream
         known = self._seqs if stream == self._stream else {}
         seqs = await asyncio.to_thread(self._outbox.urgent, 0, _MOST_HELD)
         fresh = [seq for seq in seqs if seq not in known]
         found = await asyncio.to_thread(_fires, self._outbox, fresh) if fresh else {}
         if self._outbox.stream != stream:
-            self._look.set()  # numbers of two streams: look again
-            return
+            return False
         self._stream = stream
         self._seqs = {seq: known[seq] if seq in known else found.get(seq) for seq in seqs}
+        return True
 
     # -- calling
 
