@@ -135,6 +135,8 @@ class Action(StrEnum):
     TEST = "test"
     IDENTIFY = "identify"
     """Blink or beep, so that a person finds it; it changes nothing that is watched."""
+    SOUND = "sound"
+    """Sound until muted or reset: a siren, or a relay that drives one."""
 
 
 class Write(Struct, frozen=True, forbid_unknown_fields=True):

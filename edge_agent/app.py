@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from device_profiles.schema import Profile
+from edge_agent.calling import Calling
 from edge_agent.clock import Clock
 from edge_agent.commands import Commands
 from edge_agent.config import ConfigError, Settings
@@ -131,9 +132,30 @@ class Agent:
             self._on_snapshot_wanted,
             on_acknowledged=lambda stream, seq: self._proof.acknowledged(stream, seq, outbox.highest_seq),
         )
-        self._health = Health(self._site, self._recorder, self._publisher, clock, self.status)
+        self._calling = self._make_calling()
+        others = {} if self._calling is None else {"fallback": self._calling.turning}
+        self._health = Health(self._site, self._recorder, self._publisher, clock, self.status, others)
         self._control = ControlServer(settings.control_socket, self._asked, ScanError)
         self._log = structlog.get_logger()
+
+    def _make_calling(self) -> Calling | None:
+        """What calls while the centre is silent; None where no way to call is set up."""
+        if self._settings.fallback is None:
+            return None
+        calling = Calling(
+            self._settings.fallback,
+            self._settings.gateway,
+            self._outbox,
+            self._recorder.record,
+            self._clock,
+            lambda: self._publisher.alive_at,
+            lambda: self._site.contacts,
+            self._site.place_of,
+            self._commands.sound,
+        )
+        self._recorder.on_seen, self._recorder.on_written = calling.seen, calling.written
+        self._publisher.on_stored = calling.stored
+        return calling
 
     def status(self) -> Status:
         """The heartbeat's content."""
@@ -177,6 +199,8 @@ class Agent:
                 await self._site.start(self._settings.buses, self._settings.report_s, pushed)
                 tasks.create_task(self._site.run())
                 tasks.create_task(self._site.snapshots())
+                if self._calling is not None:
+                    tasks.create_task(self._calling.run())
                 tasks.create_task(self._publisher.run())
                 tasks.create_task(self._canary())
                 tasks.create_task(self._health.feed(os.environ))

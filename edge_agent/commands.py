@@ -63,6 +63,13 @@ class Commands:
         )
         await self._recorder.record([note], {})
 
+    async def sound(self, detector: str) -> str | None:
+        """Turn a sounder on; None when it confirmed, else why not."""
+        poller = self._site.poller_of(detector, None)
+        if poller is None:
+            return "未配置此设备 no such device here"
+        return await poller.write(detector, Writing.SOUND)
+
     async def _outcome(self, command: Command) -> str:
         if command.action in _WRITES:
             poller = self._site.poller_of(command.detector, None) if command.detector else None

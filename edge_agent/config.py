@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, inspect
 
+from edge_agent.fallback_settings import FallbackError, FallbackSettings, FallbackTable, read_fallback
 from wire.messages import BusConfig, Id
 
 PASSWORD_VARIABLE = "SMOKEWATCH_MQTT_PASSWORD"  # noqa: S105 -- the variable's name, not a secret
@@ -78,6 +79,7 @@ class Settings:
     http_listen: tuple[str, int] | None = None
     """Host and port of the health pages; None: not served."""
     control_socket: Path = Path("control.sock")
+    fallback: FallbackSettings | None = None
 
     @property
     def outbox_path(self) -> Path:
@@ -146,6 +148,7 @@ class _File(Struct, frozen=True):
     clock: Literal["kernel", "trusted"] = "kernel"
     http: Http = Http()
     control: Control = Control()
+    fallback: FallbackTable | None = None
 
 
 def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
@@ -159,6 +162,10 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
     except msgspec.ValidationError as error:
         raise ConfigError(on_lines(path, [_plain(str(error), raw)])) from None
     beside = path.resolve().parent
+    try:
+        fallback = read_fallback(file.fallback, beside, environment)
+    except FallbackError as error:
+        raise ConfigError(on_lines(path, [str(error)])) from None
     return Settings(
         area=file.area,
         gateway=file.gateway,
@@ -171,6 +178,7 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
         clock=file.clock,
         http_listen=_listen(path, file.http),
         control_socket=beside / (file.control.socket or f"{file.state_dir}/control.sock"),
+        fallback=fallback,
     )
 
 

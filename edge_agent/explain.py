@@ -13,6 +13,7 @@ from enum import Enum
 from device_profiles.schema import Profile
 from edge_agent.config import Settings
 from edge_agent.estimate import lap_s, lap_text
+from edge_agent.fallback_settings import explained
 from edge_agent.masters import protocol_of
 from edge_agent.plan import plan
 from edge_agent.rules import configured
@@ -55,6 +56,7 @@ def explain(settings: Settings, profiles: Mapping[str, Profile]) -> list[str]:
     said.append(
         "health pages off" if where is None else f"health pages at http://{where[0]}:{where[1]}/metrics"
     )
+    said += explained(settings.fallback)
     if not settings.buses:
         said.append("no bus here: it will watch what the centre pushes")
     for bus in settings.buses:

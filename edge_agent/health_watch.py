@@ -22,6 +22,7 @@ from edge_agent.publisher import Publisher
 from edge_agent.recorder import Recorder
 from edge_agent.site import Site
 from edge_agent.systemd import notify, watchdog_s
+from edge_agent.turning import Turning
 from wire.messages import Status
 
 STALLED_S = 45.0
@@ -37,13 +38,20 @@ class Health:
     """How this agent does. `status` gives the heartbeat's content."""
 
     def __init__(
-        self, site: Site, recorder: Recorder, publisher: Publisher, clock: Clock, status: Callable[[], Status]
+        self,
+        site: Site,
+        recorder: Recorder,
+        publisher: Publisher,
+        clock: Clock,
+        status: Callable[[], Status],
+        others: Mapping[str, Turning] | None = None,
     ) -> None:
         self._site = site
         self._recorder = recorder
         self._publisher = publisher
         self._clock = clock
         self._status = status
+        self._others = others or {}
         self._feeds = 0
         self.started = False
         """Set when every part runs."""
@@ -67,7 +75,7 @@ class Health:
         now = self._clock.mono_s()
         loops = [LoopAge(f"bus {p.bus.bus}", now - p.progress_at, STALLED_S) for p in self._site.pollers]
         loops.append(LoopAge("recorder", self._recorder.turning.age_s(), STALLED_S))
-        slow = {**self._site.turning, **self._publisher.turning}
+        slow = {**self._site.turning, **self._publisher.turning, **self._others}
         return loops + [LoopAge(name, one.age_s(), CONNECTING_S) for name, one in slow.items()]
 
     def pages(self) -> dict[str, Callable[[], Page]]:

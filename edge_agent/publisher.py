@@ -33,6 +33,7 @@ from edge_agent.ways import Ways
 from wire.codec import decode, decode_alive, encode
 from wire.errors import LocalError, RemoteError
 from wire.messages import Ack, Command, GatewayConfig, Lane, Status
+from wire.sender import Range
 from wire.topics import ALIVE, Channel, down_filter, gateway_topic, parse
 
 HEARTBEAT_S = 30.0
@@ -108,6 +109,8 @@ class Publisher:
         """Acknowledgements heard since the start."""
         self.alive_at: float | None = None
         """When the centre last said that it works, in seconds of the monotonic clock."""
+        self.on_stored: Callable[[str, Range], None] = lambda _stream, _rows: None
+        """Hears of events for which the centre has answered: their stream and numbers."""
 
     def wake(self) -> None:
         """Something was recorded: send it now. From any thread."""
@@ -361,6 +364,8 @@ class Publisher:
         self.acks += 1
         if ack.lane is Lane.EVENTS:
             outcome = await self._events.on_ack(ack)
+            if outcome.stored is not None:
+                self.on_stored(ack.stream, outcome.stored)
             if outcome.forget_through is not None and self._on_acknowledged is not None:
                 await self._on_acknowledged(ack.stream, outcome.forget_through)
         else:

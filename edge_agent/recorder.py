@@ -23,6 +23,7 @@ MOST_WAITING = 20_000
 
 Tracked = Mapping[str, bytes]
 Append = Callable[[Sequence[Observation], Stamp, Tracked | None], object]
+Heard = Callable[[Sequence[Observation], Stamp], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ class Recorder:
         """Why the disk refuses; None while it takes what it is given."""
         self.given_up = 0
         """Observations lost because too many waited."""
+        self.on_seen: Heard = lambda _observations, _stamp: None
+        """Hears of each group as it is handed over, whatever the disk says."""
+        self.on_written: Heard = lambda _observations, _stamp: None
+        """Hears of each group once it is on disk."""
 
     @property
     def waiting(self) -> int:
@@ -81,6 +86,7 @@ class Recorder:
         self._waiting.append(seen)
         self._bound()
         self._some.set()
+        self.on_seen(seen.observations, seen.stamp)
         if seen.urgent and self.error is None:
             await asyncio.shield(self._flush())
 
@@ -107,6 +113,8 @@ class Recorder:
                     return False
                 except Exception:  # noqa: BLE001 -- one row that cannot be written must not hold up the rest
                     self._log.exception("an observation cannot be recorded", seen=repr(seen.observations))
+                else:
+                    self.on_written(seen.observations, seen.stamp)
                 self._waiting.popleft()
                 self._recorded()
             self._some.clear()

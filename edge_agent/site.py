@@ -42,7 +42,7 @@ from edge_agent.tracker import (
 )
 from edge_agent.turning import Turning
 from wire.codec import config_hash
-from wire.messages import BusConfig, EventKind, GatewayConfig
+from wire.messages import BusConfig, Contact, EventKind, GatewayConfig
 
 FIRST_LAP_WAIT_S = 10.0
 """A snapshot waits so long for every bus's first lap; what is not read by then is unknown."""
@@ -126,6 +126,18 @@ class Site:
                 return poller
         return None
 
+    @property
+    def contacts(self) -> Sequence[Contact]:
+        """Whom the centre wants called while it is silent itself; empty under the local file."""
+        return () if self.applied is None else self.applied.contacts
+
+    def place_of(self, detector: str) -> str:
+        """Where a detector hangs, in words; '' when nobody said."""
+        found = (
+            one.place for poller in self.pollers for one in poller.bus.detectors if one.detector == detector
+        )
+        return next(found, "")
+
     # -- start and change
 
     async def start(self, local: Sequence[BusConfig], report_s: float, pushed: GatewayConfig | None) -> None:
@@ -145,7 +157,7 @@ class Site:
         self.applied = pushed
         buses, every_s = (local, report_s) if pushed is None else (pushed.buses, pushed.report_s)
         tracked = await asyncio.to_thread(self._kept.tracked)
-        kept = {name: decode_state(raw) for name, raw in tracked.items() if not name.startswith(BUS_KEY)}
+        kept = {name: decode_state(raw) for name, raw in tracked.items() if "/" not in name}
         kept_buses = {
             name.removeprefix(BUS_KEY): decode_bus(raw)
             for name, raw in tracked.items()

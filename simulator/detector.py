@@ -76,6 +76,8 @@ class State:
     test_until: float = 0.0
     muted_until: float = 0.0
     blinking_until: float = 0.0
+    sounding: bool = False
+    """Its sounder was turned on by an order, alarm or none."""
     removed: bool = False
     faulty: bool = False
     battery: float | None = None
@@ -198,7 +200,12 @@ def press_test(state: State, now: float, seconds: float = TEST_S) -> State:
 
 def mute(state: State, now: float) -> State:
     """Silence the sounder; the alarm itself stays."""
-    return replace(state, muted_until=now + MUTE_S)
+    return replace(state, muted_until=now + MUTE_S, sounding=False)
+
+
+def sound(state: State, _now: float) -> State:
+    """Turn the sounder on until it is muted or reset."""
+    return replace(state, sounding=True)
 
 
 def identify(state: State, now: float) -> State:
@@ -211,7 +218,8 @@ def reset(state: State, now: float) -> State:
     turned = _turn(state, Air.CLEAR, now) if state.air is Air.FORCED else state
     if state.air is Air.FORCED:
         turned = replace(turned, level_then=0.0)
-    return advance(replace(turned, smoke=False, smoke_since=None, test_until=0.0, muted_until=0.0), now)
+    quiet = replace(turned, test_until=0.0, muted_until=0.0, sounding=False)
+    return advance(replace(quiet, smoke=False, smoke_since=None), now)
 
 
 def remove(state: State, now: float) -> State:

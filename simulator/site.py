@@ -26,6 +26,7 @@ _BY_WRITE = {
     Action.MUTE: physics.mute,
     Action.TEST: physics.press_test,
     Action.IDENTIFY: physics.identify,
+    Action.SOUND: physics.sound,
 }
 
 
@@ -289,6 +290,7 @@ class Site:
             "battery": round(seen.battery, 3),
             "contamination": round(seen.contamination, 1),
             "fault": one.fault.kind if one.fault else None,
+            "sounding": one.state.sounding,
             "polls": one.polls,
             "blinking": now < one.state.blinking_until,
         }

@@ -56,6 +56,8 @@ class Outcome:
     """The centre's database is another one than before."""
     answered: bool = False
     """This answers a batch of ours; its echo is good for measuring the round trip."""
+    stored: Range | None = None
+    """Rows of the batch this answers: the centre has them, though its cursor may be short of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class Sender:
             return Outcome(one_by_one=Ask.ONE_BY_ONE in ack.ask)
         flight = self._take_flight(ack.echo_ms)
         changed = flight is not None and self.on_epoch(ack.epoch)
-        forget = None
+        forget = stored = None
         if flight is not None:
             self._moved_at = now
             self._retry_s = RETRY_S
@@ -193,6 +195,7 @@ class Sender:
             if Ask.NEW_STREAM in ack.ask or Ask.ONE_BY_ONE in ack.ask:
                 self._send_again(flight.rows)
             else:
+                stored = flight.rows
                 forget = self._confirm(flight.rows, min(ack.through_seq, self._highest))
         return Outcome(
             forget_through=forget,
@@ -202,6 +205,7 @@ class Sender:
             one_by_one=Ask.ONE_BY_ONE in ack.ask,
             epoch_changed=changed,
             answered=flight is not None,
+            stored=stored,
         )
 
     def on_epoch(self, epoch: str) -> bool:

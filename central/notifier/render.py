@@ -113,6 +113,19 @@ def _lines(planned: Planned, facts: Facts, to: To) -> list[str]:
     return lines
 
 
+def home(unit: str | None, floor: int | None, room: str | None, language: str) -> str:
+    """Staircase, floor and room as people say them; '' when the room is not known."""
+    if not room:
+        return ""
+    if language == "en":
+        parts = (f"unit {unit}" if unit else "", "" if floor is None else f"floor {floor}", f"room {room}")
+    else:
+        staircase = f"{unit}单元" if unit and unit.isdigit() else unit or ""
+        level = "" if floor is None else f"{floor}层"
+        parts = (staircase, level, room if room.endswith("室") else f"{room}室")
+    return " ".join(part for part in parts if part)
+
+
 def _link_line(planned: Planned, to: To) -> str:
     leads = {"alarm": w.TAKE_IT, "disposition": w.REPORT_IT}.get(planned.purpose, w.SEE_IT)
     return leads.of(to.language) + to.link
@@ -123,7 +136,13 @@ def _place(facts: Facts, language: str) -> str:
         return w.ADDRESS_UNKNOWN.of(language)
     wide = [facts.area_name or facts.area, facts.community_name, facts.grid_name]
     address = facts.address if facts.address != facts.building_name else None
-    parts = [*wide, address, facts.building_name, _home(facts, language), facts.spot]
+    parts = [
+        *wide,
+        address,
+        facts.building_name,
+        home(facts.unit, facts.floor, facts.room, language),
+        facts.spot,
+    ]
     return " ".join(part for part in parts if part)
 
 
@@ -131,22 +150,8 @@ def _short_place(facts: Facts, language: str) -> str:
     if not facts.address_known and not facts.building_name:
         return w.ADDRESS_UNKNOWN.of(language)
     names = " ".join(resident.name for resident in facts.residents if resident.name)
-    parts = [facts.building_name or "", _home(facts, language), names]
+    parts = [facts.building_name or "", home(facts.unit, facts.floor, facts.room, language), names]
     return " ".join(part for part in parts if part) or facts.gateway_name or facts.gateway or facts.part
-
-
-def _home(facts: Facts, language: str) -> str:
-    if not facts.room:
-        return ""
-    english = language == "en"
-    unit = facts.unit or ""
-    if unit and not english and unit.isdigit():
-        unit += "单元"
-    elif unit and english:
-        unit = f"unit {unit}"
-    floor = "" if facts.floor is None else f"floor {facts.floor}" if english else f"{facts.floor}层"
-    room = f"room {facts.room}" if english else facts.room if facts.room.endswith("室") else f"{facts.room}室"
-    return " ".join(part for part in (unit, floor, room) if part)
 
 
 def _device(facts: Facts) -> str:

@@ -140,7 +140,7 @@ async def _failed(tx: Tx, told: Told, event: Event, error: Exception) -> None:
     _log.error("event failed", gateway=told.gateway, stream=told.stream, seq=told.seq, error=why)
     await events.mark_failed(tx, told.event, why)
     condition = event.condition.value if event.condition else ""
-    if event.kind is EventKind.ASSERT and condition in _URGENT:
+    if event.kind in (EventKind.ASSERT, EventKind.FALLBACK) and condition in _URGENT:
         # Rather an alarm without an address than none.
         part = event.detector or (f"bus:{event.bus}" if event.bus else "")
         try:

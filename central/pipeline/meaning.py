@@ -6,8 +6,10 @@ unknown; only a good read or the source's own word ends a condition.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from central.engine.decide import Seen
-from central.engine.model import AlarmState, Condition, Severity
+from central.engine.model import AlarmState, Condition, Reason, Severity
 from central.engine.policy import SEVERITY
 from central.pipeline.carry_out import Cause
 from central.pipeline.judge import Told, end_for_owner, judge, silence
@@ -15,6 +17,8 @@ from central.store import alarms, sources
 from central.store.pool import Tx
 from wire.messages import Event, EventKind
 
+FALLBACK_SPAN = timedelta(hours=2)
+"""Within it a gateway gives up calling by itself: an alarm closed longer before is another fire's."""
 _SEEN = {
     EventKind.ASSERT: Seen.PRESENT,
     EventKind.CLEAR: Seen.ABSENT,
@@ -26,6 +30,9 @@ async def take(tx: Tx, told: Told, event: Event) -> bool:
     """Do what the event means. True when a snapshot is wanted, to learn how things are now."""
     if event.kind is EventKind.SNAPSHOT:
         await _snapshot(tx, told, event)
+        return False
+    if event.kind is EventKind.FALLBACK:
+        await _fallback(tx, told, event)
         return False
     if event.kind not in _SEEN or event.condition is None:
         return False
@@ -43,6 +50,32 @@ async def take(tx: Tx, told: Told, event: Event) -> bool:
     ):
         return False
     return await _line(tx, told, event, condition, seen)
+
+
+async def _fallback(tx: Tx, told: Told, event: Event) -> None:
+    """The gateway called by itself: a line on the time line of the alarm it called for.
+
+    That alarm is open, or somebody has closed it since; where there is none its assert never came, and what
+    the gateway called for is alarmed now.
+    """
+    assert event.condition is not None, "the codec sees to that"
+    condition, part = Condition(event.condition.value), _part(event)
+    detail = {"text": event.text or ""}
+    alarm = await alarms.lock_latest(tx, told.gateway, part, condition, told.at, FALLBACK_SPAN)
+    if alarm is None:
+        await judge(tx, told, part, condition, Seen.PRESENT, detail=detail)
+        alarm = await alarms.lock_latest(tx, told.gateway, part, condition, told.at, FALLBACK_SPAN)
+    if alarm is not None:
+        await alarms.log(
+            tx,
+            alarm.id,
+            "fallback",
+            Reason.CENTRE_SILENT,
+            before=alarm.state,
+            after=alarm.state,
+            event=told.event,
+            detail=detail,
+        )
 
 
 def _part(event: Event) -> str:

@@ -108,7 +108,8 @@ def _resident(resident: Resident) -> Iterator[Problem]:
 
 
 def _phone(name: str, value: str) -> Iterator[Problem]:
-    if value and not re.fullmatch(r"\+?[0-9][0-9 -]{2,19}", value):
+    digits = re.sub(r"[ -]", "", value)
+    if value and not (re.fullmatch(r"\+?[0-9 -]{3,20}", value) and re.fullmatch(r"\+?[0-9]{3,20}", digits)):
         yield Problem(
             name,
             "is not a telephone number",
@@ -126,6 +127,7 @@ def _worker(worker: Worker) -> Iterator[Problem]:
         yield Problem(
             "community", "is missing", "社区负责人要有社区", "Say which community this lead answers for."
         )
+    yield from _phone("phone", worker.phone)
     for both in sorted(set(worker.primary_grids) & set(worker.backup_grids)):
         yield Problem(
             "backup_grids",

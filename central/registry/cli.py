@@ -130,6 +130,7 @@ def _add_workers(group: Subparsers) -> None:
     add.add_argument("--role", required=True, choices=ROLES)
     add.add_argument("--community")
     add.add_argument("--language", default="zh", choices=("zh", "en"))
+    add.add_argument("--phone", default="", help="what a gateway calls while the centre is silent")
     add.add_argument("--primary-grid", action="append", default=[], metavar="GRID")
     add.add_argument("--backup-grid", action="append", default=[], metavar="GRID")
     add.add_argument(

@@ -229,6 +229,7 @@ async def worker_add(args: argparse.Namespace, store: Store) -> None:
         role=args.role,
         community=args.community,
         language=args.language,
+        phone=args.phone,
         primary_grids=tuple(args.primary_grid),
         backup_grids=tuple(args.backup_grid),
         contacts=tuple(Contact(channel=channel, address=address) for channel, _, address in pairs),
@@ -265,6 +266,7 @@ async def worker_switch(args: argparse.Namespace, store: Store) -> None:
             raise MissingError([missing("worker", "worker", args.id)])
         if not args.active:
             await revoke_links(tx, args.id)
+        await watching.rebuild_all(tx, await rows.gateways_of_worker(tx, args.id), args.by)
         await _note(tx, args, "worker_on" if args.active else "worker_off", f"worker:{args.id}")
     _say("on duty (在岗)" if args.active else "off duty (离岗)")
 

@@ -11,8 +11,8 @@ from central.registry.check import missing, references
 from central.registry.csv_files import KINDS, MAX_PROBLEMS, Line, Parsed
 from central.registry.errors import Problem, RegistryError
 from central.registry.kinds import Bus, Detector, Worker
-from central.registry.register import PLACES, Profiles, hang, profile_of, save
-from central.registry.watching import rebuild
+from central.registry.register import PLACES, Profiles, hang, profile_of, save, save_places
+from central.registry.watching import rebuild_all
 from central.store import audit
 from central.store import registry as rows
 from central.store.pool import Store, Tx
@@ -78,8 +78,8 @@ async def _apply(tx: Tx, parsed: Parsed, by: str, profiles: Profiles, progress: 
             continue
         if kind in PLACES:
             for start in range(0, len(lines), CHUNK):
-                chunk = [asdict(line.record) for line in lines[start : start + CHUNK]]
-                await rows.save_places(tx, PLACES[kind], chunk)
+                chunk = [line.record for line in lines[start : start + CHUNK]]
+                touched |= await save_places(tx, chunk)
                 progress(name, start + len(chunk), len(lines))
         elif kind is Detector:
             touched |= await _detectors(tx, lines, profiles, problems, progress)
@@ -93,7 +93,7 @@ async def _apply(tx: Tx, parsed: Parsed, by: str, profiles: Profiles, progress: 
         saved[name] = len(lines)
     if problems:
         raise RegistryError(problems[:MAX_PROBLEMS])
-    told = [gateway for gateway in sorted(touched) if await rebuild(tx, gateway, by) is not None]
+    told = await rebuild_all(tx, touched, by)
     return Imported(dict(saved), tuple(told), parsed.notes, False)
 
 

@@ -96,6 +96,8 @@ class Worker:
     community: str | None = None
     language: str = "zh"
     active: bool = True
+    phone: str = ""
+    """What a gateway calls by itself while the centre is silent (SMS, or a webhook that calls)."""
     primary_grids: tuple[str, ...] = ()
     backup_grids: tuple[str, ...] = ()
     contacts: tuple[Contact, ...] = ()

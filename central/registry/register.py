@@ -6,7 +6,7 @@ concerned, all in the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from central.registry.check import bus_config, check, check_placement, missing, references
@@ -25,7 +25,7 @@ from central.registry.kinds import (
     Resident,
     Worker,
 )
-from central.registry.watching import rebuild
+from central.registry.watching import rebuild_all
 from central.store import audit
 from central.store import registry as rows
 from central.store.pool import Tx
@@ -67,15 +67,18 @@ async def save(tx: Tx, record: Record, *, by: str, profiles: Profiles) -> set[st
     """Save a checked record; the gateways whose configuration must be rebuilt. The import calls this too."""
     match record:
         case Worker():
+            # Whoever called this worker before, and whoever will from now on.
+            before = await rows.gateways_of_worker(tx, record.id)
             await _save_worker(tx, record)
+            return before | await rows.gateways_of_worker(tx, record.id)
         case Gateway():
-            before = await rows.lock_gateway(tx, record.id)
-            if before is not None and before["area"] != record.area:
+            known = await rows.lock_gateway(tx, record.id)
+            if known is not None and known["area"] != record.area:
                 raise TakenError(
                     [
                         Problem(
                             "area",
-                            f"gateway {record.id} belongs to area {before['area']}",
+                            f"gateway {record.id} belongs to area {known['area']}",
                             "网关不能换街道",
                             "Its area is part of its address; register it under another id.",
                         )
@@ -91,8 +94,14 @@ async def save(tx: Tx, record: Record, *, by: str, profiles: Profiles) -> set[st
         case Detector():
             return await _save_detector(tx, record, profiles)
         case _:
-            await rows.save_places(tx, PLACES[type(record)], [asdict(record)])
-    return set()
+            return await save_places(tx, [record])
+
+
+async def save_places(tx: Tx, records: Sequence[Record]) -> set[str]:
+    """Save checked places of one kind; the gateways that say where they are."""
+    kind = PLACES[type(records[0])]
+    await rows.save_places(tx, kind, [asdict(record) for record in records])
+    return await rows.gateways_of_places(tx, kind, [record.id for record in records])
 
 
 async def place(
@@ -204,10 +213,4 @@ async def _save_worker(tx: Tx, worker: Worker) -> None:
 
 
 async def _tell(tx: Tx, gateways: set[str], by: str, *, may_watch_nothing: bool = False) -> tuple[str, ...]:
-    return tuple(
-        [
-            gateway
-            for gateway in sorted(gateways)
-            if await rebuild(tx, gateway, by, may_watch_nothing=may_watch_nothing) is not None
-        ]
-    )
+    return tuple(await rebuild_all(tx, gateways, by, may_watch_nothing=may_watch_nothing))

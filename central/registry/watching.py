@@ -6,13 +6,16 @@ through `rebuild` in the transaction that makes it.
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
 import msgspec
 import structlog
 
+from central.notifier.render import home
 from central.registry.check import missing
 from central.registry.errors import MissingError, Problem, RegistryError
 from central.store import audit
@@ -20,9 +23,12 @@ from central.store import registry as rows
 from central.store.pool import Tx
 from wire import codec
 from wire.errors import LocalError
-from wire.messages import BusConfig, DetectorConfig, GatewayConfig
+from wire.messages import BusConfig, Contact, DetectorConfig, GatewayConfig
 from wire.topics import Channel
 
+CONTACTS_MAX = 100
+"""As many as a configuration holds; the first to go come first."""
+PLACE_MAX = 80
 _log = structlog.get_logger()
 
 REPORT_S = 3600.0
@@ -41,7 +47,8 @@ async def rebuild(
     """
     if await rows.lock_gateway(tx, gateway) is None:
         return None
-    buses = _buses(await rows.watched(tx, gateway))
+    watched = await rows.watched(tx, gateway)
+    buses, contacts = _buses(watched), _contacts(watched, await rows.helpers(tx, gateway, CONTACTS_MAX))
     latest = await rows.latest_config(tx, gateway)
     version = 1 if latest is None else int(latest["version"]) + 1
     try:
@@ -50,6 +57,7 @@ async def rebuild(
             version,
             buses,
             REPORT_S,
+            contacts=contacts,
             may_watch_nothing=may_watch_nothing and not any(bus.detectors for bus in buses),
         )
         body = codec.encode(config)
@@ -69,6 +77,17 @@ async def rebuild(
     await rows.add_config(tx, gateway, version, config.hash, body, by)
     _log.info("gateway configuration made", gateway=gateway, version=version, by=by)
     return version
+
+
+async def rebuild_all(
+    tx: Tx, gateways: Iterable[str], by: str, *, may_watch_nothing: bool = False
+) -> list[str]:
+    """Rebuild several, in the order in which their rows are locked; those that got a new version."""
+    return [
+        gateway
+        for gateway in sorted(set(gateways))
+        if await rebuild(tx, gateway, by, may_watch_nothing=may_watch_nothing) is not None
+    ]
 
 
 async def stand_down(tx: Tx, gateway: str, by: str, *, from_where: str = "") -> int | None:
@@ -128,6 +147,7 @@ def _buses(watched: list[dict[str, Any]]) -> tuple[BusConfig, ...]:
                         profile=row["profile"],
                         point=row["point"],
                         allow_writes=row["allow_writes"],
+                        place=_place(row),
                     )
                     for row in on_it
                     if row["detector"] is not None
@@ -135,3 +155,20 @@ def _buses(watched: list[dict[str, Any]]) -> tuple[BusConfig, ...]:
             )
         )
     return tuple(found)
+
+
+def _place(row: dict[str, Any]) -> str:
+    """Where it hangs, for whoever the gateway calls by itself: no name of anybody."""
+    words = (row["building"], home(row["entrance"], row["floor"], row["room"], "zh"), row["spot"])
+    return " ".join(word for word in words if word)[:PLACE_MAX]
+
+
+def _contacts(watched: list[dict[str, Any]], helpers: list[dict[str, Any]]) -> list[Contact]:
+    everything = {row["detector"] for row in watched if row["detector"] is not None}
+    return [
+        Contact(
+            phone=re.sub(r"[ -]", "", one["phone"]),
+            detectors=[] if everything <= set(one["detectors"]) else one["detectors"],
+        )
+        for one in helpers
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -145,6 +145,18 @@ async def lock_open(tx: Tx, gateway: str | None, part: str, condition: Condition
             _sql["lock_open"], {"gateway": gateway, "part": part, "condition": condition.value}
         )
     ).fetchone()
+    return _alarm(row) if row else None
+
+
+async def lock_latest(
+    tx: Tx, gateway: str, part: str, condition: Condition, at: datetime, span: timedelta
+) -> Alarm | None:
+    """The open alarm of a source, else the last one begun by `at` and not closed over `span` before it.
+
+    Held until the transaction ends.
+    """
+    key = {"gateway": gateway, "part": part, "condition": condition.value, "at": at, "span": span}
+    row = await (await tx.conn.execute(_sql["lock_latest"], key)).fetchone()
     return _alarm(row) if row else None
 
 

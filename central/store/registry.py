@@ -96,6 +96,22 @@ async def watched(tx: Tx, gateway: str) -> list[DictRow]:
     return await (await tx.conn.execute(_SQL["watched"], {"gateway": gateway})).fetchall()
 
 
+async def helpers(tx: Tx, gateway: str, limit: int) -> list[DictRow]:
+    """Telephone numbers of those who answer for the homes behind a gateway, with the detectors, in order."""
+    return await _page(tx, "helpers", {"gateway": gateway, "limit": limit})
+
+
+async def gateways_of_worker(tx: Tx, worker: str) -> set[str]:
+    """The gateways that call this worker by themselves, or would if there were a number."""
+    return {row["gateway"] for row in await _page(tx, "gateways_of_worker", {"worker": worker})}
+
+
+async def gateways_of_places(tx: Tx, kind: Place, ids: Sequence[str]) -> set[str]:
+    """The gateways that say where these grids, buildings or households are, or whom to call there."""
+    row = {"kind": kind, "ids": list(ids)}
+    return {found["gateway"] for found in await _page(tx, "gateways_of_places", row)}
+
+
 async def current_epoch(tx: Tx) -> str:
     """The value that says which database this is."""
     row = await (await tx.conn.execute(_SQL["epoch"])).fetchone()

@@ -14,6 +14,7 @@ from wire.codec import decode, encode, event_digest
 from wire.delivery import take_events, take_readings
 from wire.messages import (
     Ack,
+    Alive,
     Command,
     Event,
     EventBatch,
@@ -23,7 +24,7 @@ from wire.messages import (
     ReadingBatch,
     Status,
 )
-from wire.topics import Channel, gateway_topic, parse, up_filter
+from wire.topics import ALIVE, Channel, gateway_topic, parse, up_filter
 
 
 class Centre:
@@ -63,6 +64,13 @@ class Centre:
     async def order(self, command: Command) -> None:
         """Publish a command."""
         await self._client.publish(gateway_topic(*self._address, Channel.COMMAND), encode(command), qos=1)
+
+    async def live(self, every_s: float = 0.5) -> None:
+        """Say again and again that all works, until cancelled."""
+        while True:
+            alive = Alive(epoch=self.epoch, server_ms=int(time.time() * 1000))
+            await self._client.publish(ALIVE, encode(alive), qos=1)
+            await asyncio.sleep(every_s)
 
     async def listen(self) -> None:
         """Take messages until cancelled."""

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import httpx
 
-from central.store import audit
+from central.engine.model import Reason
+from central.store import alarms, audit
 from central.store.links import revoke_links
 from central.store.pool import Store
 from tests.harness.street import fill, opened, silent, smoke
@@ -238,3 +239,17 @@ async def test_a_gateway_alarm_names_the_homes_left_unwatched(database: str):
         assert "新河小区1栋弱电间" in text
         assert "失守住户 2 户" in text
         assert "&lt;x&gt;" in text
+
+
+async def test_that_the_gateway_called_by_itself_stands_on_the_time_line(database: str):
+    """In the gateway's words, so that whoever opens the page knows who has been told already."""
+    async with opened(database) as store:
+        alarm = await smoking(store)
+        token = await link_for(store, alarm)
+        async with store.transaction() as tx:
+            said = {"text": "已自行通知 / told: 短信 SMS …0101"}
+            await alarms.log(tx, alarm, "fallback", Reason.CENTRE_SILENT, detail=said)
+        async with client(store) as http:
+            page = (await http.get(f"/a/{token}")).text
+            assert "中心无应答，网关自行呼叫：已自行通知 / told: 短信 SMS …0101" in page
+            assert "The gateway called by itself" in (await http.get(f"/a/{token}?lang=en")).text

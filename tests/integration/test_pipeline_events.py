@@ -14,7 +14,7 @@ from central.store import alarms
 from tests.harness.town import BOOT, GATEWAY, STREAM, Town, batch, event, open_town, send
 from wire.messages import Ask, Condition, EventKind
 
-A, C, U = EventKind.ASSERT, EventKind.CLEAR, EventKind.UNKNOWN
+A, C, U, F = EventKind.ASSERT, EventKind.CLEAR, EventKind.UNKNOWN, EventKind.FALLBACK
 SMOKE, HEAT, TEST, FAULT = Condition.SMOKE, Condition.HEAT, Condition.TEST, Condition.FAULT
 NO_RESPONSE, BUS_DOWN = Condition.NO_RESPONSE, Condition.BUS_DOWN
 
@@ -344,3 +344,43 @@ async def test_a_transaction_that_dies_leaves_nothing_and_can_be_done_again(town
     assert counts == (0, 0, 0)
     await send(town, batch([event(1, A, SMOKE)]))
     assert len(await town.told()) == 1
+
+
+async def test_a_fallback_stands_on_the_time_line_of_the_alarm_it_called_for(town: Town) -> None:
+    """One alarm row; what the gateway did, in its words; nobody is told a second time."""
+    said = "已自行通知 / told: 短信 SMS …0101"
+    await send(town, batch([event(1, A, SMOKE), event(2, C, SMOKE), event(3, F, SMOKE, text=said)]))
+    alarm = await smoke_alarm(town)
+    assert alarm["state"] == "cleared_unacknowledged"
+    async with town.store.transaction() as tx:
+        lines = await alarms.timeline(tx, alarm["id"])
+    assert [line.what for line in lines] == ["opened", "told", "cleared", "fallback"]
+    assert lines[-1].detail == {"text": said}
+    assert lines[-1].reason == "centre_silent"
+    assert lines[-1].event is not None
+    assert await town.told() == [("primary", "alarm", 1, 0)]
+
+
+async def test_a_fallback_that_comes_after_the_alarm_was_closed_opens_no_other(town: Town) -> None:
+    """The gateway's last words arrive late: they belong to the alarm that somebody has dealt with."""
+    await send(town, batch([event(1, A, SMOKE), event(2, C, SMOKE)]))
+    alarm = await smoke_alarm(town)
+    await act(town, alarm["id"], ActKind.ACKNOWLEDGE)
+    await act(town, alarm["id"], ActKind.CLOSE, disposition=Disposition.REAL_FIRE)
+    await send(town, batch([event(3, F, SMOKE, text="自行呼叫结束 / calling ends")]))
+    assert (await smoke_alarm(town))["id"] == alarm["id"]
+    async with town.store.transaction() as tx:
+        assert (await alarms.timeline(tx, alarm["id"]))[-1].what == "fallback"
+
+
+async def test_a_fallback_whose_assert_never_came_is_alarmed_like_the_smoke_it_names(town: Town) -> None:
+    """The gateway called people for something we know nothing of: not a line in a table, an alarm."""
+    await send(town, batch([event(1, F, SMOKE, text="网关开始自行呼叫 / calling by itself")]))
+    alarm = await smoke_alarm(town)
+    assert (alarm["state"], alarm["household"]) == ("active_unacknowledged", "h1")
+    async with town.store.transaction() as tx:
+        lines = await alarms.timeline(tx, alarm["id"])
+    assert [line.what for line in lines] == ["opened", "told", "fallback"]
+    assert await town.told() == [("primary", "alarm", 1, 0)]
+    await send(town, batch([event(2, F, SMOKE, text="已自行通知 / told")]))
+    assert len(await town.rows("SELECT FROM alarm")) == 1

@@ -72,8 +72,14 @@ def test_gateways_lines_workers_tokens_and_the_epoch_are_kept_by_commands(
         "--role",
         "grid_worker",
     ]
-    assert main([*worker, "--primary-grid", "xinhe-01", "--contact", "webhook:138"]) == 0
-    assert main(["admin", "worker", "off", "w-new"]) == 0
+    assert main([*worker, "--primary-grid", "xinhe-01", "--contact", "webhook:138", "--phone", "13811"]) == 0
+    capsys.readouterr()
+    for switch, called in (("off", False), ("on", True)):
+        assert main(["admin", "worker", switch, "w-new"]) == 0
+        capsys.readouterr()
+        assert main(["admin", "gateway", "config", "gw-xh-1"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert ("13811" in [one["phone"] for one in told["contacts"]]) is called
     assert main(["admin", "worker", "on", "nobody"]) == 1
     assert main(["admin", "worker", "list"]) == 0
     assert "xinhe-01(p)" in capsys.readouterr().out

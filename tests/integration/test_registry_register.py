@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from central.registry.errors import MissingError, RegistryError, TakenError
-from central.registry.kinds import Bus, Detector, Gateway, Household, Placement
+from central.registry.kinds import Bus, Detector, Gateway, Household, Placement, Record, Worker
 from central.registry.register import place, register, remove
 from central.registry.watching import new_epoch, read_config, rebuild, stand_down
 from central.store import audit
@@ -16,6 +17,7 @@ from central.store.errors import StoreRefused
 from central.store.pool import Tx
 from central.store.tokens import find_token, make_token, revoke_token
 from tests.harness.street import PROFILES, fill, opened
+from wire.messages import GatewayConfig
 
 BEDROOM = Placement(household="xh-b1-602", gateway="gw-ja-1", bus="line-1", unit=9, spot="卧室")
 
@@ -178,3 +180,78 @@ async def test_a_token_is_found_until_it_is_revoked_or_expires(database: str):
         async with store.transaction() as tx:
             assert await revoke_token(tx, "wu") == 1
             assert await find_token(tx, token) is None
+
+
+ZHANG = Worker(
+    id="w-zhang",
+    area="danshuichi",
+    name="张敏",
+    role="grid_worker",
+    community="xinhe",
+    phone="138-0000 0111",
+    primary_grids=("xinhe-01",),
+    backup_grids=("xinhe-02",),
+)
+
+
+async def test_whoever_answers_for_the_homes_is_called_by_the_gateway_and_knows_where(database: str):
+    """Those with a number, the first to go first; the place without anybody's name."""
+    async with opened(database) as store:
+        await fill(store)
+        async with store.transaction() as tx:
+            told = await register(tx, ZHANG, by="wu", profiles=PROFILES)
+            config = await _config(tx, "gw-xh-1")
+            names = [row["name"] for row in await rows.residents(tx)]
+        assert told == ("gw-xh-1",)
+        called = {one.phone: one.detectors for one in config.contacts}
+        assert called["13800000111"] == [], "primary of one grid, backup of the other: all detectors"
+        assert config.contacts[-1].phone == "13800000104", "the community's lead comes last"
+        assert "13800000103" not in called, "another community's"
+        places = {one.detector: one.place for bus in config.buses for one in bus.detectors}
+        assert places["d-0001"] == "新河小区1栋 1单元 3层 301室 卧室"
+        assert names
+        assert not any(name in place for name in names for place in places.values())
+
+
+async def test_another_number_duty_or_address_makes_another_configuration(database: str):
+    """And the same again makes none."""
+    async with opened(database) as store:
+        await fill(store)
+
+        async def told(record: Record) -> tuple[str, ...]:
+            async with store.transaction() as tx:
+                return await register(tx, record, by="wu", profiles=PROFILES)
+
+        assert await told(ZHANG) == ("gw-xh-1",)
+        assert await told(ZHANG) == ()
+        assert await told(replace(ZHANG, phone="13800000199")) == ("gw-xh-1",)
+        assert await told(replace(ZHANG, phone="13800000199", active=False)) == ("gw-xh-1",)
+        assert await told(ZHANG) == ("gw-xh-1",)
+        assert await told(replace(ZHANG, primary_grids=(), backup_grids=())) == ("gw-xh-1",)
+        async with store.transaction() as tx:
+            homes = await rows.households(tx, building="xh-b1")
+        moved = next(home for home in homes if home["id"] == "xh-b1-301")
+        home = Household(
+            id=moved["id"], building=moved["building"], unit=moved["unit"], floor=moved["floor"], room="303"
+        )
+        assert await told(home) == ("gw-xh-1",)
+        async with store.transaction() as tx:
+            config = await _config(tx, "gw-xh-1")
+        assert "303室" in next(
+            d.place for bus in config.buses for d in bus.detectors if d.detector == "d-0001"
+        )
+
+
+async def test_a_number_that_no_gateway_could_call_is_refused(database: str):
+    """At the desk, not when a detector is hung."""
+    async with opened(database) as store:
+        await fill(store)
+        async with store.transaction() as tx:
+            with pytest.raises(RegistryError, match="telephone"):
+                await register(tx, replace(ZHANG, phone="1 - -"), by="wu", profiles=PROFILES)
+
+
+async def _config(tx: Tx, gateway: str) -> GatewayConfig:
+    latest = await rows.latest_config(tx, gateway)
+    assert latest is not None
+    return read_config(latest["body"])

@@ -7,8 +7,6 @@ about a failure.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,15 +19,13 @@ from urllib.parse import urlsplit
 import httpx
 from msgspec import Meta, Struct
 
+import wire.webhook
 from central.config import convert, fail, foreign_keys, secret
 from central.notifier.channel import Message, Outcome, Rejected, Sent, TryLater
+from wire.webhook import Verdict
 
 SECRET_VARIABLE = "SMOKEWATCH_WEBHOOK_SECRET"  # noqa: S105 -- the variable's name, not a secret
-_MAX_ANSWER = 16 * 1024
 _TOO_MANY = 429
-_BUSY = frozenset({408, 423, 425, 502, 503, 504})
-_CODES = ("errcode", "err_code", "code")
-"""Where receivers of the WeCom, DingTalk and Feishu kind say that a 200 was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +58,6 @@ def read(path: Path, table: Mapping[str, Any], environment: Mapping[str, str]) -
     if not shared:
         fail(path, f"{place}secret is missing: add secret_file, or set {SECRET_VARIABLE}")
     return WebhookConfig(given.url, shared.encode(), given.timeout_s)
-
-
-def signature(secret_: bytes, timestamp: str, key: str, body: bytes) -> str:
-    """What the header `X-Smokewatch-Signature` holds: HMAC-SHA256 over `timestamp.key.body`."""
-    signed = b".".join((timestamp.encode(), key.encode(), body))
-    return "sha256=" + hmac.new(secret_, signed, hashlib.sha256).hexdigest()
 
 
 class Webhook:
@@ -105,12 +95,7 @@ class Webhook:
             ensure_ascii=False,
         ).encode("utf-8", "replace")
         stamp = str(int(self._clock().timestamp()))
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "Idempotency-Key": message.key,
-            "X-Smokewatch-Timestamp": stamp,
-            "X-Smokewatch-Signature": signature(self._config.secret, stamp, message.key, body),
-        }
+        headers = wire.webhook.headers(self._config.secret, stamp, message.key, body)
         try:
             async with self._client.stream("POST", self._config.url, content=body, headers=headers) as answer:
                 return self._judge(answer, await _read(answer))
@@ -126,42 +111,15 @@ class Webhook:
         await self._client.aclose()
 
     def _judge(self, answer: httpx.Response, body: bytes | None) -> Outcome:
-        status = answer.status_code
-        if status == _TOO_MANY or status in _BUSY:
-            after = _retry_after(answer.headers.get("retry-after"), self._clock())
-            if status == _TOO_MANY:
-                after = after or timedelta(seconds=5)
-            return TryLater(after, f"the receiver answered {status}")
-        if status >= 500:
-            return TryLater(None, f"the receiver answered {status}")
-        if not answer.is_success:
-            return Rejected(f"the receiver answered {status}")
-        if body is None:
-            return TryLater(None, f"the receiver answered {status} with more than {_MAX_ANSWER} bytes")
-        return _success(status, body)
-
-
-def _success(status: int, body: bytes) -> Outcome:
-    if not body.strip():
-        return Sent()
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        return TryLater(None, f"the receiver answered {status} with something that is not a JSON object")
-    code = next((said[name] for name in _CODES if name in said), 0)
-    if code not in (0, "0", None):
-        why = str(said.get("errmsg") or said.get("msg") or said.get("error") or "")[:100]
-        return Rejected(f"the receiver answered {status} with error code {str(code)[:20]} {why}".rstrip())
-    if said.get("ok") is False or said.get("success") is False:
-        why = str(said.get("error") or "")[:100]
-        text = f"the receiver answered {status}, but says it failed {why}".rstrip()
-        return TryLater(None, text) if said.get("retry") is True else Rejected(text)
-    if said.get("ok") is True or any(name in said for name in _CODES):
-        found = said.get("id")
-        return Sent(str(found)[:200] if isinstance(found, str | int) else None)
-    return TryLater(None, f"the receiver answered {status} without `ok`")
+        said = wire.webhook.judge(answer.status_code, body)
+        if said.verdict is Verdict.TAKEN:
+            return Sent(said.id)
+        if said.verdict is Verdict.REFUSED:
+            return Rejected(said.why)
+        after = _retry_after(answer.headers.get("retry-after"), self._clock()) if said.busy else None
+        if answer.status_code == _TOO_MANY:
+            after = after or timedelta(seconds=5)
+        return TryLater(after, said.why)
 
 
 async def _read(answer: httpx.Response) -> bytes | None:
@@ -169,7 +127,7 @@ async def _read(answer: httpx.Response) -> bytes | None:
     parts = bytearray()
     async for part in answer.aiter_bytes():
         parts += part
-        if len(parts) > _MAX_ANSWER:
+        if len(parts) > wire.webhook.MAX_ANSWER:
             return None
     return bytes(parts)
 

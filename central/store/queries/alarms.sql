@@ -11,6 +11,14 @@ WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = %(part)s AND 
   AND state <> 'closed'
 FOR UPDATE
 
+-- name: lock_latest
+-- The open alarm of one source, else the last one that had begun by then and was not closed long before, locked.
+SELECT * FROM alarm
+WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = %(part)s AND condition = %(condition)s
+  AND (state <> 'closed'
+       OR (event_at <= %(at)s + interval '2 seconds' AND closed_at >= %(at)s - %(span)s::interval))
+ORDER BY state <> 'closed' DESC, event_at DESC, id DESC LIMIT 1 FOR UPDATE
+
 -- name: lock_open_of_part
 -- Open alarms of one part by whatever gateway, locked in the order of their ids.
 SELECT * FROM alarm

@@ -40,11 +40,11 @@ SET household = excluded.household, name = excluded.name, birth_year = excluded.
 WHERE resident IS DISTINCT FROM excluded
 
 -- name: save_worker
-INSERT INTO worker (id, area, name, role, community, language, active)
-VALUES (%(id)s, %(area)s, %(name)s, %(role)s, %(community)s, %(language)s, %(active)s)
+INSERT INTO worker (id, area, name, role, community, language, active, phone)
+VALUES (%(id)s, %(area)s, %(name)s, %(role)s, %(community)s, %(language)s, %(active)s, %(phone)s)
 ON CONFLICT (id) DO UPDATE
 SET area = excluded.area, name = excluded.name, role = excluded.role, community = excluded.community,
-    language = excluded.language, active = excluded.active
+    language = excluded.language, active = excluded.active, phone = excluded.phone
 WHERE worker IS DISTINCT FROM excluded
 
 -- name: drop_worker_grids
@@ -113,12 +113,58 @@ RETURNING id, from_at
 
 -- name: watched
 -- All that a gateway has to watch now, in a stable order.
-SELECT b.id AS bus, b.settings, p.detector, p.unit, p.point, p.allow_writes, d.profile
+SELECT b.id AS bus, b.settings, p.detector, p.unit, p.point, p.allow_writes, d.profile,
+       p.spot, bu.name AS building, h.unit AS entrance, h.floor, h.room
 FROM bus b
 LEFT JOIN placement p ON p.gateway = b.gateway AND p.bus = b.id AND p.to_at IS NULL
 LEFT JOIN detector d ON d.id = p.detector
+LEFT JOIN household h ON h.id = p.household
+LEFT JOIN building bu ON bu.id = h.building
 WHERE b.gateway = %(gateway)s
 ORDER BY b.id, p.unit, p.point, p.detector
+
+-- name: helpers
+-- Whom the gateway calls by itself: those who answer for the homes behind it and have a number, the first to go first.
+SELECT w.phone, min(duty.rank) AS rank, array_agg(DISTINCT p.detector ORDER BY p.detector) AS detectors
+FROM placement p
+JOIN household h ON h.id = p.household
+JOIN building b ON b.id = h.building
+JOIN grid g ON g.id = b.grid
+JOIN LATERAL (
+    SELECT wg.worker, CASE wg.duty WHEN 'primary' THEN 0 ELSE 1 END AS rank FROM worker_grid wg WHERE wg.grid = g.id
+    UNION ALL
+    SELECT lead.id, 2 FROM worker lead WHERE lead.role = 'community_lead' AND lead.community = g.community
+) duty ON true
+JOIN worker w ON w.id = duty.worker
+WHERE p.gateway = %(gateway)s AND p.to_at IS NULL AND w.active AND w.phone <> ''
+GROUP BY w.phone
+ORDER BY rank, w.phone
+LIMIT %(limit)s
+
+-- name: gateways_of_worker
+-- The gateways that watch homes this worker answers for.
+SELECT DISTINCT p.gateway
+FROM placement p
+JOIN household h ON h.id = p.household
+JOIN building b ON b.id = h.building
+JOIN grid g ON g.id = b.grid
+WHERE p.to_at IS NULL AND (
+    EXISTS (SELECT FROM worker_grid wg WHERE wg.worker = %(worker)s AND wg.grid = g.id)
+    OR EXISTS (SELECT FROM worker w
+               WHERE w.id = %(worker)s AND w.role = 'community_lead' AND w.community = g.community))
+
+-- name: gateways_of_places
+-- The gateways that watch homes in these grids, buildings or households.
+SELECT DISTINCT p.gateway
+FROM placement p
+JOIN household h ON h.id = p.household
+JOIN building b ON b.id = h.building
+WHERE p.to_at IS NULL AND CASE %(kind)s
+    WHEN 'grid' THEN b.grid = ANY(%(ids)s)
+    WHEN 'building' THEN b.id = ANY(%(ids)s)
+    WHEN 'household' THEN h.id = ANY(%(ids)s)
+    ELSE false
+END
 
 -- name: epoch
 SELECT epoch FROM epoch
@@ -216,7 +262,7 @@ WHERE (%(id)s::text IS NULL OR id = %(id)s) AND (%(household)s::text IS NULL OR 
 ORDER BY id LIMIT %(limit)s
 
 -- name: workers
-SELECT w.id, w.area, w.name, w.role, w.community, w.language, w.active,
+SELECT w.id, w.area, w.name, w.role, w.community, w.language, w.active, w.phone,
        coalesce((SELECT jsonb_agg(jsonb_build_object('grid', g.grid, 'duty', g.duty) ORDER BY g.duty DESC, g.grid)
                  FROM worker_grid g WHERE g.worker = w.id), '[]') AS grids,
        coalesce((SELECT jsonb_agg(jsonb_build_object('channel', c.channel, 'address', c.address) ORDER BY c.rank)

@@ -8,6 +8,7 @@ import pytest
 
 from device_profiles.load import load_profiles
 from edge_agent.config import PASSWORD_VARIABLE, ConfigError, read_settings
+from edge_agent.fallback_settings import PIN_VARIABLE, SECRET_VARIABLE, explained
 from edge_agent.rules import check_buses, host_port, problems
 from wire.messages import BusConfig, DetectorConfig, Transport
 
@@ -205,3 +206,57 @@ def test_buses_that_are_right_have_no_problems() -> None:
 def test_host_and_port(address: str, taken: tuple[str, int] | None) -> None:
     """Both given and in range, or nothing."""
     assert host_port(address) == taken
+
+
+FALLBACK = MINIMAL + (
+    '[fallback]\nphones = ["+8613800000101"]\nsounders = ["det-9"]\n'
+    '[fallback.webhook]\nurl = "https://r.example/hook?key=k1"\nsecret_file = "hook"\n'
+    '[fallback.modem]\nport = "/dev/modem"\npin_file = "pin"\n'
+)
+
+
+def test_the_ways_to_call_are_read_with_their_secrets_and_explained(tmp_path: Path) -> None:
+    """Defaults of 20, 45 and 60 s; secrets appear nowhere."""
+    (tmp_path / "hook").write_text("s3cret\n")
+    (tmp_path / "pin").write_text("1234\n")
+    found = read_settings(_write(tmp_path, FALLBACK), {}).fallback
+    assert found is not None
+    assert (found.ack_within_s, found.alive_within_s, found.watch_s) == (20, 45, 60)
+    assert found.webhook is not None
+    assert found.webhook.secret == b"s3cret"
+    assert found.modem is not None
+    assert found.modem.pin == "1234"
+    said = "\n".join(explained(found))
+    assert "r.example" in said
+    assert "/dev/modem" in said
+    for secret in ("s3cret", "1234", "k1"):
+        assert secret not in said + repr(found)
+    plain = (
+        FALLBACK.replace("https:", "http:")
+        .replace('secret_file = "hook"\n', "")
+        .replace('pin_file = "pin"', "")
+    )
+    by_environment = read_settings(
+        _write(tmp_path, plain), {SECRET_VARIABLE: "e", PIN_VARIABLE: "4321"}
+    ).fallback
+    assert "NOT ENCRYPTED" in "\n".join(explained(by_environment))
+    assert read_settings(_write(tmp_path, MINIMAL), {}).fallback is None
+    assert "nobody is called" in "".join(explained(None))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (MINIMAL + "[fallback]\nack_within_s = 5\n", "names no way to call"),
+        (MINIMAL + "[fallback]\nsounder = []\n", "fallback.sounder: unknown key"),
+        (MINIMAL + "[fallback.modem]\nprot = 1\n", "fallback.modem.prot: unknown key"),
+        (MINIMAL + "[fallback]\nack_within_s = 0\nsounders = ['x']\n", "fallback.ack_within_s"),
+        (MINIMAL + "[fallback]\nphones = ['027-1']\nsounders = ['x']\n", "fallback.phones"),
+        (MINIMAL + "[fallback.webhook]\nurl = 'ftp://x'\n", "fallback.webhook.url: is no web address"),
+        (MINIMAL + "[fallback.webhook]\nurl = 'https://x'\n", "fallback.webhook.secret_file: is missing"),
+        (FALLBACK, "cannot read"),
+    ],
+)
+def test_a_wrong_way_to_call_is_named(tmp_path: Path, text: str, words: str) -> None:
+    """Key and mend."""
+    assert words in _refused(tmp_path, text)

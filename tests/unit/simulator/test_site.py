@@ -92,6 +92,18 @@ def test_writes_of_the_reference_map_mute_test_and_reset() -> None:
     assert ask(one, 2, STATE) == bytes.fromhex("04 02 0004")
 
 
+def test_the_order_to_sound_lasts_until_mute_or_reset_and_is_no_alarm() -> None:
+    """0x53 at 256: what an agent uses a siren for while its centre is silent."""
+    one, _ = two()
+    for ends in (0x4D, 0x52):
+        assert ask(one, 1, bytes.fromhex("06 0100 0053")) == bytes.fromhex("06 0100 0053")
+        assert one.detectors["d-1"].state.sounding
+        assert ask(one, 1, bytes.fromhex(f"06 0100 00{ends:02X}")) is not None
+        assert not one.detectors["d-1"].state.sounding
+    ask(one, 1, bytes.fromhex("06 0100 0053"))
+    assert ask(one, 1, STATE) == bytes.fromhex("04 02 0000")
+
+
 def test_a_panel_answers_for_all_its_points() -> None:
     """One unit, one read over several detectors and the panel's power; a point not there refuses."""
     one, _ = site(

@@ -136,7 +136,7 @@ def test_rows_are_forgotten_only_by_an_answer_to_their_own_batch():
         ack(10, first, lane=Lane.READINGS),
     ):
         assert box.on_ack(nothing, 0.1).forget_through is None
-    assert box.on_ack(ack(10, first), 0.1) == Outcome(forget_through=5, answered=True)
+    assert box.on_ack(ack(10, first), 0.1) == Outcome(forget_through=5, answered=True, stored=Range(1, 5))
     assert box.on_ack(ack(10, first), 0.1).forget_through is None
     assert box.on_ack(ack(10, second), 0.1).forget_through == 10
     assert (box.acked, box.depth, box.next_range(99.0)) == (10, 0, None)
@@ -234,7 +234,9 @@ def test_an_answer_beyond_all_ever_written_means_the_file_went_back():
     """New stream; what this very answer confirms may still be forgotten."""
     box = sender(highest=10, epoch=E)
     ((_, _, stamp),) = send(box)
-    assert box.on_ack(ack(500, stamp), 0.1) == Outcome(forget_through=10, new_stream=True, answered=True)
+    assert box.on_ack(ack(500, stamp), 0.1) == Outcome(
+        forget_through=10, new_stream=True, answered=True, stored=Range(1, 10)
+    )
     assert sender(highest=10).on_ack(ack(500, None), 0.1).new_stream
 
 
