@@ -108,6 +108,16 @@ def _point(link: Path, slave: PtySlave) -> None:
     new.replace(link)
 
 
+async def _plug_in(link: Path, slaves: Slaves, watch: Watch) -> None:
+    """Put an adapter behind the name, and another one when a foreign program has got hold of its number."""
+    for _ in range(3):
+        _point(link, slaves(detectors()))
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: watch.poller._line.line.is_open, 6)
+            return
+    raise AssertionError("the poller opened none of three ports")
+
+
 async def test_an_adapter_that_comes_back_as_another_port_is_found(tmp_path: Path, slaves: Slaves) -> None:
     """Unplugged, its name gone; back under the same name, which leads elsewhere: one line each way."""
     link = tmp_path / "usb-FTDI_A50285BI-if00"
@@ -119,7 +129,7 @@ async def test_an_adapter_that_comes_back_as_another_port_is_found(tmp_path: Pat
         link.unlink()
         first.close()
         await eventually(lambda: watch.count(EventKind.ASSERT, Condition.BUS_DOWN) == 1, 8)
-        _point(link, slaves(detectors()))
+        await _plug_in(link, slaves, watch)
         await eventually(lambda: watch.count(EventKind.CLEAR, Condition.BUS_DOWN) == 1, 10)
         await watch.all_answer()
         await watch.close()
