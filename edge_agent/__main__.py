@@ -23,9 +23,10 @@ from device_profiles.schema import Profile
 from edge_agent import app
 from edge_agent.config import ConfigError, Settings, read_settings
 from edge_agent.estimate import lap_s
-from edge_agent.outbox_file import StorageError, look
+from edge_agent.outbox_file import StorageError, held_events, look
 from edge_agent.plan import plan
 from edge_agent.rules import check_buses, configured
+from edge_agent.spool import Spool
 
 _EXAMPLES = """\
 examples:
@@ -33,6 +34,7 @@ examples:
   smokewatch-edge run /etc/smokewatch/edge.toml             watch until stopped; JSON log lines on stdout
   smokewatch-edge run edge.toml --log-format console        the same, for a person at a terminal
   smokewatch-edge outbox edge.toml --json                   events on record and not yet acknowledged
+  smokewatch-edge outbox edge.toml --export held.jsonl      the same events, whole, one JSON object a line
 """
 
 
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "check-config":
             _check(path, settings, profiles)
         elif arguments.command == "outbox":
-            _outbox(settings, as_json=arguments.json)
+            _outbox(settings, as_json=arguments.json, export=arguments.export)
         else:
             _log_to_stdout(arguments.log_format)
             asyncio.run(app.run(settings, profiles))
@@ -79,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--log-format", choices=("json", "console"), default="json")
         if name == "outbox":
             command.add_argument("--json", action="store_true", help="one JSON object")
+            command.add_argument(
+                "--export", type=Path, metavar="FILE", help="write every event held, one JSON object a line"
+            )
     return parser
 
 
@@ -107,10 +112,13 @@ def _check(path: Path, settings: Settings, profiles: dict[str, Profile]) -> None
         )
 
 
-def _outbox(settings: Settings, *, as_json: bool) -> None:
+def _outbox(settings: Settings, *, as_json: bool, export: Path | None) -> None:
     if not settings.outbox_path.exists():
         raise StorageError(f"{settings.outbox_path}: there is no outbox yet: run the agent first")
+    if export is not None:
+        _export(settings.outbox_path, export)
     seen = look(settings.outbox_path)
+    spooled = Spool(settings.state_dir / "readings", look_only=True)
     now_ms = app.real_clock(settings).wall_ms()
     age_s = None if seen.oldest_at_ms is None else max(0.0, (now_ms - seen.oldest_at_ms) / 1000)
     facts = {
@@ -119,13 +127,30 @@ def _outbox(settings: Settings, *, as_json: bool) -> None:
         "recorded": seen.rows,
         "depth": seen.depth,
         "oldest_age_s": age_s,
+        "spooled_readings": sum(segment.rows for segment in spooled.segments),
+        "disk_bytes": settings.outbox_path.stat().st_size + spooled.bytes,
     }
     if as_json:
         print(json.dumps(facts))
         return
     print(f"stream {seen.stream}: {seen.highest_seq} events given a number, {seen.depth} not acknowledged")
+    disk_mb = (settings.outbox_path.stat().st_size + spooled.bytes) / 1e6
+    print(f"{facts['spooled_readings']} readings wait on disk; all takes {disk_mb:.1f} MB")
     if age_s is not None:
         print(f"the oldest of them is {age_s:.0f} s old")
+
+
+def _export(outbox: Path, to: Path) -> None:
+    """Every event held into a file that was not there before."""
+    try:
+        with to.open("x", encoding="utf-8") as file:
+            count = 0
+            for event in held_events(outbox):
+                file.write(json.dumps(event, ensure_ascii=False) + "\n")
+                count += 1
+    except OSError as error:
+        raise StorageError(f"{to}: {error.strerror}: name a new file in a folder you may write") from None
+    print(f"{to}: {count} events", file=sys.stderr)
 
 
 class _Stdout:

@@ -41,6 +41,14 @@ class MqttSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboxSettings:
+    """What events and readings may take on disk together, and what is kept free for alarms; bytes."""
+
+    max_bytes: int = 100_000_000
+    reserve_bytes: int = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that one agent needs to start; `buses` hold until the centre pushes others."""
 
@@ -53,11 +61,17 @@ class Settings:
     machine_id_file: Path = Path("/etc/machine-id")
     profiles_dir: Path | None = None
     clock: Literal["kernel", "trusted"] = "kernel"
+    outbox: OutboxSettings = OutboxSettings()
 
     @property
     def outbox_path(self) -> Path:
         """The one durable file of the agent."""
         return self.state_dir / "outbox.db"
+
+    @property
+    def running_mark(self) -> Path:
+        """Is there while an agent runs, and after one that ended without a goodbye."""
+        return self.state_dir / "running"
 
 
 class _Mqtt(Struct, frozen=True):
@@ -72,6 +86,11 @@ class _Mqtt(Struct, frozen=True):
     keepalive_s: Annotated[int, Meta(ge=5, le=600)] = 30
 
 
+class _Outbox(Struct, frozen=True):
+    max_mb: Annotated[int, Meta(ge=10, le=100_000)] = 100
+    reserve_mb: Annotated[int, Meta(ge=0, le=100)] = 4
+
+
 class _File(Struct, frozen=True):
     area: Id
     gateway: Id
@@ -82,6 +101,7 @@ class _File(Struct, frozen=True):
     machine_id_file: str = "/etc/machine-id"
     profiles_dir: str | None = None
     clock: Literal["kernel", "trusted"] = "kernel"
+    outbox: _Outbox = _Outbox()
 
 
 def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
@@ -105,6 +125,7 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
         machine_id_file=beside / file.machine_id_file,
         profiles_dir=None if file.profiles_dir is None else beside / file.profiles_dir,
         clock=file.clock,
+        outbox=OutboxSettings(file.outbox.max_mb * 1_000_000, file.outbox.reserve_mb * 1_000_000),
     )
 
 
@@ -165,6 +186,8 @@ def _unknown(raw: Mapping[str, Any]) -> list[str]:
     found = _foreign("", raw, _File)
     if isinstance(raw.get("mqtt"), dict):
         found += _foreign("mqtt.", raw["mqtt"], _Mqtt)
+    if isinstance(raw.get("outbox"), dict):
+        found += _foreign("outbox.", raw["outbox"], _Outbox)
     buses = raw.get("bus")
     for i, bus in enumerate(buses if isinstance(buses, list) else ()):
         if not isinstance(bus, dict):

@@ -23,7 +23,7 @@ from edge_agent.lanes import EventLane, Parcel, ReadingLane, Stamps
 from edge_agent.orders import Orders
 from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
-from edge_agent.readings import ReadingBuffer
+from edge_agent.readings import Readings
 from edge_agent.tls import LastWord, TlsError, context_of, plain_words
 from wire.codec import decode, decode_alive, encode
 from wire.errors import LocalError, RemoteError
@@ -51,7 +51,7 @@ class Publisher:
         area: str,
         gateway: str,
         outbox: Outbox,
-        readings: ReadingBuffer,
+        readings: Readings,
         clock: Clock,
         status: Callable[[], Status],
         on_config: Callable[[GatewayConfig], Awaitable[object]],
@@ -213,7 +213,7 @@ class Publisher:
                 group.create_task(self._put(client, Channel.EVENTS, parcel))
                 self._backlog_on_line = self._backlog_on_line or not parcel.urgent
                 continue
-            if not self._readings_on_line and (parcel := self._readings.next()) is not None:
+            if not self._readings_on_line and (parcel := await self._readings.next()) is not None:
                 self._readings_on_line = True
                 group.create_task(self._put(client, Channel.READINGS, parcel))
                 continue
@@ -274,7 +274,7 @@ class Publisher:
         if ack.lane is Lane.EVENTS:
             outcome = await self._events.on_ack(ack)
         else:
-            outcome = self._readings.on_ack(ack)
+            outcome = await self._readings.on_ack(ack)
         if outcome.answered and ack.echo_ms is not None:
             self._clock.heard_server(ack.server_ms, ack.echo_ms)
         if outcome.snapshot or (outcome.new_stream and ack.lane is Lane.EVENTS):
