@@ -80,7 +80,7 @@ async def poll(many: int, first: int, folder: Path) -> dict[str, float]:
     poller_module.MIN_LAP_S = 0.0
     clock = Clock(wall_ms=lambda: int(time.time() * 1000), mono_s=time.monotonic, boot="b" * 32)
     outbox = Outbox.open(folder / "outbox.db", "machine")
-    recorder = Recorder(outbox.append, clock.stamp, lambda: None, StorageError)
+    recorder = Recorder(outbox, clock.stamp, lambda: None, StorageError)
     # Full from the start, as without a centre: filling a bounded buffer is no growth.
     readings = ReadingBuffer("f" * 32, clock.boot, capacity=1000)
     for unit in range(1000):

@@ -28,7 +28,7 @@ from edge_agent.observation import Observation, Sample
 from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
 from edge_agent.publisher import Publisher
-from edge_agent.readings import ReadingBuffer
+from edge_agent.readings import ReadingBuffer, Readings
 from edge_agent.recorder import Recorder
 from edge_agent.reporting import report
 from edge_agent.tracked import DetectorState, TrackPolicy
@@ -106,8 +106,8 @@ class Life:
         clock = Clock(wall_ms=self.wall_ms, mono_s=self.loop.time, boot="b" * 32, synchronised=lambda: True)
         self.clock = clock
         self.outbox = Outbox.open(folder / "outbox.db", "machine")
-        self.recorder = Recorder(self.outbox.append, clock.stamp, lambda: self.publisher.wake(), StorageError)
-        self.readings = ReadingBuffer("f" * 32, clock.boot)
+        self.recorder = Recorder(self.outbox, clock.stamp, lambda: self.publisher.wake(), StorageError)
+        self.readings = Readings(ReadingBuffer("f" * 32, clock.boot))
         certificate, key = broker.pair(f"{AREA}/{GATEWAY}")
         settings = MqttSettings(
             HOST, port, tls=True, ca_file=broker.folder / "ca.crt", cert_file=certificate, key_file=key

@@ -55,7 +55,7 @@ class Bench:
         self.bus = BusConfig(
             bus="bus-1", transport=Transport.SERIAL, address=address, baud=BAUD, detectors=detectors
         )
-        self.recorder = Recorder(self.outbox.append, _stamp, lambda: None, StorageError)
+        self.recorder = Recorder(self.outbox, _stamp, lambda: None, StorageError)
         self.recorded: dict[str, asyncio.Future[float]] = {}
         self.cleared: dict[str, asyncio.Event] = {}
         # Each detector flips more often in a run than in its life: chatter is not what is measured here.

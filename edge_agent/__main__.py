@@ -27,9 +27,10 @@ from edge_agent.dry_run import dry_run
 from edge_agent.explain import Machine, Port, explain, warnings
 from edge_agent.installer import InstallerError, probe, probe_all_settings, report, set_address, units_of
 from edge_agent.lock import AgentError, held_aside
-from edge_agent.outbox_file import StorageError, look
+from edge_agent.outbox_file import StorageError, held_events, look
 from edge_agent.package import PackageError
 from edge_agent.rules import check_buses
+from edge_agent.spool import Spool
 from edge_agent.systemd import PRIORITIES, is_journal
 from edge_agent.update import CONFIG, Places, back, standing, update
 from wire.messages import Transport
@@ -43,6 +44,7 @@ examples:
   smokewatch-edge probe edge.toml --bus bus-1 --units 1-32  who answers on the line, also while the agent runs
   smokewatch-edge set-address edge.toml --bus bus-1 --from 1 --to 7 --profile sonbest-sm7571b
   smokewatch-edge outbox edge.toml --json                   events on record and not yet acknowledged
+  smokewatch-edge outbox edge.toml --export held.jsonl      the same events, whole, one JSON object a line
   smokewatch-edge update smokewatch-edge_0.2.0_amd64.deb    try a signed package; --back, --status
 """
 
@@ -59,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "check-config":
             _check(path, settings, profiles)
         elif arguments.command == "outbox":
-            _outbox(settings, as_json=arguments.json)
+            _outbox(settings, as_json=arguments.json, export=arguments.export)
         elif arguments.command == "probe":
             _probe(arguments, settings, profiles)
         elif arguments.command == "set-address":
@@ -105,6 +107,10 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--laps", type=_positive, help="with --dry-run: end after so many laps")
         if name in ("outbox", "probe"):
             command.add_argument("--json", action="store_true", help="one JSON object")
+        if name == "outbox":
+            command.add_argument(
+                "--export", type=Path, metavar="FILE", help="write every event held, one JSON object a line"
+            )
         if name in ("probe", "set-address"):
             command.add_argument("--bus", help="may be left out when there is only one")
         if name == "probe":
@@ -220,10 +226,13 @@ def _dry_run(settings: Settings, profiles: dict[str, Profile], laps: int | None)
         asyncio.run(dry_run(settings.buses, profiles, lambda line: print(line, flush=True), laps))
 
 
-def _outbox(settings: Settings, *, as_json: bool) -> None:
+def _outbox(settings: Settings, *, as_json: bool, export: Path | None) -> None:
     if not settings.outbox_path.exists():
         raise StorageError(f"{settings.outbox_path}: there is no outbox yet: run the agent first")
+    if export is not None:
+        _export(settings.outbox_path, export)
     seen = look(settings.outbox_path)
+    spooled = Spool(settings.state_dir / "readings", look_only=True)
     now_ms = app.real_clock(settings).wall_ms()
     age_s = None if seen.oldest_at_ms is None else max(0.0, (now_ms - seen.oldest_at_ms) / 1000)
     facts = {
@@ -232,13 +241,30 @@ def _outbox(settings: Settings, *, as_json: bool) -> None:
         "recorded": seen.rows,
         "depth": seen.depth,
         "oldest_age_s": age_s,
+        "spooled_readings": sum(segment.rows for segment in spooled.segments),
+        "disk_bytes": settings.outbox_path.stat().st_size + spooled.bytes,
     }
     if as_json:
         print(json.dumps(facts))
         return
     print(f"stream {seen.stream}: {seen.highest_seq} events given a number, {seen.depth} not acknowledged")
+    disk_mb = (settings.outbox_path.stat().st_size + spooled.bytes) / 1e6
+    print(f"{facts['spooled_readings']} readings wait on disk; all takes {disk_mb:.1f} MB")
     if age_s is not None:
         print(f"the oldest of them is {age_s:.0f} s old")
+
+
+def _export(outbox: Path, to: Path) -> None:
+    """Every event held into a file that was not there before."""
+    try:
+        with to.open("x", encoding="utf-8") as file:
+            count = 0
+            for event in held_events(outbox):
+                file.write(json.dumps(event, ensure_ascii=False) + "\n")
+                count += 1
+    except OSError as error:
+        raise StorageError(f"{to}: {error.strerror}: name a new file in a folder you may write") from None
+    print(f"{to}: {count} events", file=sys.stderr)
 
 
 class _Stdout:

@@ -36,14 +36,17 @@ from edge_agent.outbox_file import StorageError
 from edge_agent.probe import Prober
 from edge_agent.proof import Proof
 from edge_agent.publisher import Publisher
-from edge_agent.readings import ReadingBuffer
+from edge_agent.readings import ReadingBuffer, Readings
 from edge_agent.recorder import Recorder
 from edge_agent.scan import ScanError
 from edge_agent.site import Site
+from edge_agent.spool import Spool
 from edge_agent.systemd import notify
 from wire.messages import EventKind, GatewayConfig, Status
 
 CANARY_EVERY_S = 3600.0
+MARGIN_BYTES = 2_000_000
+"""Kept between what readings take and what all together may: the events' own growth until the next look."""
 SANE_FROM_MS = 1_704_067_200_000
 """2024-01-01: a clock that shows less was never set."""
 _TIME_ERROR = 5
@@ -90,7 +93,12 @@ class Agent:
     """All parts of one running agent."""
 
     def __init__(
-        self, settings: Settings, profiles: Mapping[str, Profile], outbox: Outbox, clock: Clock
+        self,
+        settings: Settings,
+        profiles: Mapping[str, Profile],
+        outbox: Outbox,
+        spool: Spool,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._profiles = profiles
@@ -99,9 +107,16 @@ class Agent:
         self._started = clock.mono_s()
         self._version = _version()
         self._proof = Proof(os.environ, outbox.stream, outbox.highest_seq)
-        self._readings = ReadingBuffer(uuid.uuid4().hex, clock.boot)
+        # After an end without a goodbye some readings may be gone: number 1 stands for them and never comes.
+        first = 2 if settings.running_mark.exists() else 1
+        self._readings = Readings(
+            ReadingBuffer(uuid.uuid4().hex, clock.boot, first=first),
+            spool,
+            lambda: settings.outbox.max_bytes - outbox.used_bytes - MARGIN_BYTES,
+            clock.wall_ms,
+        )
         self._recorder = Recorder(
-            outbox.append,
+            outbox,
             lambda: clock.stamp(self._site.config_version),
             lambda: self._publisher.wake(),
             StorageError,
@@ -161,12 +176,7 @@ class Agent:
         """The heartbeat's content."""
         clock, outbox, applied = self._clock, self._outbox, self._site.applied
         mono_ms = clock.mono_ms()
-        error = self._recorder.error
-        try:
-            depth = outbox.depth
-            oldest_s = outbox.oldest_unacked_s(clock.boot, mono_ms, clock.wall_ms())
-        except StorageError as trouble:
-            depth, oldest_s, error = 0, None, error or str(trouble)
+        error = self._recorder.error or outbox.trouble
         return Status(
             online=True,
             boot=clock.boot,
@@ -174,8 +184,8 @@ class Agent:
             uptime_s=round(clock.mono_s() - self._started, 1),
             clock=clock.sending(mono_ms),
             stream=outbox.stream,
-            outbox_depth=depth + self._recorder.waiting,
-            oldest_unacked_event_s=oldest_s,
+            outbox_depth=outbox.depth + self._recorder.waiting,
+            oldest_unacked_event_s=outbox.oldest_unacked_s(clock.boot, mono_ms, clock.wall_ms()),
             readings_dropped=self._readings.dropped,
             buses=[poller.status() for poller in self._site.pollers],
             config_epoch=None if applied is None else applied.epoch,
@@ -189,11 +199,11 @@ class Agent:
         """Watch until cancelled."""
         try:
             async with self._tasks as tasks:
+                _mark(self._settings.running_mark, there=True)
                 tasks.create_task(self._recorder.run())
+                tasks.create_task(self._readings.run())
                 if self._outbox.report is not None:
                     self._log.warning("outbox", report=self._outbox.report)
-                    note = Observation(EventKind.NOTE, text=self._outbox.report[:500])
-                    await self._recorder.record([note], {})
                 await self._tell_of_updates()
                 pushed = await asyncio.to_thread(lambda: self._outbox.config)
                 await self._site.start(self._settings.buses, self._settings.report_s, pushed)
@@ -221,6 +231,8 @@ class Agent:
         finally:
             notify(os.environ, "STOPPING=1")
             await self._recorder.close()
+            await self._readings.spool_all()
+            _mark(self._settings.running_mark, there=False)
 
     async def _tell_of_updates(self) -> None:
         notes = self._proof.notes(self._version)
@@ -257,6 +269,30 @@ class Agent:
         )
 
 
+def written_bytes() -> int | None:
+    """Bytes this process has had written to disks since its start (also logs to files); None: not told.
+
+    `write_bytes` of proc(5): counted when a page becomes dirty, so what is overwritten before it reached the
+    card counts too. What `flash_mb_per_day` is made of.
+    """
+    try:
+        lines = Path("/proc/self/io").read_text("ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("write_bytes:")), None)
+
+
+def _mark(place: Path, *, there: bool) -> None:
+    """Leave or take away the sign that an agent runs, so that the next one knows how this one ended."""
+    try:
+        if there:
+            place.touch()
+        else:
+            place.unlink(missing_ok=True)
+    except OSError as error:
+        structlog.get_logger().warning("the mark of a running agent", place=str(place), why=str(error))
+
+
 def _version() -> str:
     try:
         return metadata.version("smokewatch")
@@ -273,9 +309,16 @@ def _in_a_library(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
 async def run(settings: Settings, profiles: Mapping[str, Profile]) -> None:
     """Run the agent until SIGTERM or SIGINT. Raises ConfigError, AgentError or StorageError at the start."""
     with only_one(settings.state_dir):
-        outbox = Outbox.open(settings.outbox_path, machine_id(settings))
+        spool = Spool(settings.state_dir / "readings")
+        outbox = Outbox.open(
+            settings.outbox_path,
+            machine_id(settings),
+            limits=settings.outbox,
+            make_room=lambda: spool.shrink(spool.bytes // 2),
+        )
         try:
-            agent = asyncio.ensure_future(Agent(settings, profiles, outbox, real_clock(settings)).run())
+            clock = real_clock(settings)
+            agent = asyncio.ensure_future(Agent(settings, profiles, outbox, spool, clock).run())
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(_in_a_library)
             for number in (signal.SIGTERM, signal.SIGINT):

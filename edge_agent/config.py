@@ -64,6 +64,14 @@ class MqttSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboxSettings:
+    """What events and readings may take on disk together, and what is kept free for alarms; bytes."""
+
+    max_bytes: int = 100_000_000
+    reserve_bytes: int = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that one agent needs to start; `buses` hold until the centre pushes others."""
 
@@ -80,11 +88,17 @@ class Settings:
     """Host and port of the health pages; None: not served."""
     control_socket: Path = Path("control.sock")
     fallback: FallbackSettings | None = None
+    outbox: OutboxSettings = OutboxSettings()
 
     @property
     def outbox_path(self) -> Path:
         """The one durable file of the agent."""
         return self.state_dir / "outbox.db"
+
+    @property
+    def running_mark(self) -> Path:
+        """Is there while an agent runs, and after one that ended without a goodbye."""
+        return self.state_dir / "running"
 
 
 _Host = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -136,6 +150,11 @@ class _Mqtt(Struct, frozen=True):
     also: Annotated[list[_Way], Meta(max_length=8)] = []
 
 
+class _Outbox(Struct, frozen=True):
+    max_mb: Annotated[int, Meta(ge=10, le=100_000)] = 100
+    reserve_mb: Annotated[int, Meta(ge=0, le=100)] = 4
+
+
 class _File(Struct, frozen=True):
     area: Id
     gateway: Id
@@ -149,6 +168,7 @@ class _File(Struct, frozen=True):
     http: Http = Http()
     control: Control = Control()
     fallback: FallbackTable | None = None
+    outbox: _Outbox = _Outbox()
 
 
 def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
@@ -179,6 +199,7 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
         http_listen=_listen(path, file.http),
         control_socket=beside / (file.control.socket or f"{file.state_dir}/control.sock"),
         fallback=fallback,
+        outbox=OutboxSettings(file.outbox.max_mb * 1_000_000, file.outbox.reserve_mb * 1_000_000),
     )
 
 

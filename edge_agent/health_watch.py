@@ -74,7 +74,8 @@ class Health:
         """Every loop that has work; the canary sleeps for an hour and leaves its work to the recorder."""
         now = self._clock.mono_s()
         loops = [LoopAge(f"bus {p.bus.bus}", now - p.progress_at, STALLED_S) for p in self._site.pollers]
-        loops.append(LoopAge("recorder", self._recorder.turning.age_s(), STALLED_S))
+        for name, one in (("recorder", self._recorder.turning), ("outbox", self._recorder.tending)):
+            loops.append(LoopAge(name, one.age_s(), STALLED_S))
         slow = {**self._site.turning, **self._publisher.turning, **self._others}
         return loops + [LoopAge(name, one.age_s(), CONNECTING_S) for name, one in slow.items()]
 

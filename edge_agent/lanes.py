@@ -13,7 +13,7 @@ import structlog
 
 from edge_agent.clock import Clock
 from edge_agent.outbox import Outbox
-from edge_agent.readings import ReadingBuffer
+from edge_agent.readings import Readings
 from wire.codec import encode
 from wire.messages import Ack, EventBatch, Lane
 from wire.sender import Outcome, Range, Sender
@@ -88,20 +88,30 @@ class EventLane:
             return changed
 
     async def _refresh(self) -> None:
-        highest = self._outbox.highest_seq
-        if highest <= self._seen:
+        stands = self._outbox.standing
+        if stands.stream != self.sender.stream:
+            # Folded, or gone to memory, or mended: what is held has other numbers now.
+            await self._start_over(self.sender.stream)
             return
-        for seq in await asyncio.to_thread(self._outbox.urgent, self._seen):
+        if stands.highest_seq <= self._seen:
+            return
+        urgent = await asyncio.to_thread(self._outbox.urgent, self._seen)
+        if self._outbox.stream != stands.stream:
+            return
+        for seq in urgent:
             self.sender.recorded(seq, urgent=True)
-        self.sender.recorded(highest)
-        self._seen = highest
+        self.sender.recorded(stands.highest_seq)
+        self._seen = stands.highest_seq
 
     async def _next(self, backlog_may_go: bool) -> Parcel | None:
         rows = self.sender.next_range(self._clock.mono_s())
         if rows is None or not (rows.urgent or backlog_may_go):
             return None
         last = rows.first if self._alone else rows.last
-        held = await asyncio.to_thread(self._outbox.batch, rows.first, last, EVENT_BYTES)
+        stream = self.sender.stream
+        held = await asyncio.to_thread(self._outbox.batch, rows.first, last, EVENT_BYTES, stream)
+        if self._outbox.stream != stream:
+            return None  # the next refresh begins the new one
         if not held.events:
             # Never seen: rows have no holes. Going on without it beats standing still before it.
             self._log.error("events_missing", first=rows.first, last=last)
@@ -127,7 +137,7 @@ class EventLane:
     async def _on_ack(self, ack: Ack) -> Outcome:
         outcome = self.sender.on_ack(ack, self._clock.mono_s())
         if outcome.forget_through is not None:
-            await asyncio.to_thread(self._outbox.forget, outcome.forget_through)
+            await asyncio.to_thread(self._outbox.forget, outcome.forget_through, self.sender.stream)
         if outcome.one_by_one:
             self._alone = ALONE_MESSAGES
         if outcome.answered:
@@ -146,53 +156,71 @@ class EventLane:
             return
         self._streamed_at = now
         old = self._outbox.stream
-        new = await asyncio.to_thread(self._outbox.new_stream)
-        self._log.warning("new_stream", old=old, new=new, held=self._outbox.depth)
-        self.sender = self._fresh_sender()
+        await asyncio.to_thread(self._outbox.new_stream)
+        await self._start_over(old)
+
+    async def _start_over(self, old: str) -> None:
+        self.sender = await asyncio.to_thread(self._fresh_sender)
+        self._log.warning("new_stream", old=old, new=self.sender.stream, held=self.sender.depth)
 
     def _fresh_sender(self) -> Sender:
+        stands, urgent = self._outbox.standing, self._outbox.urgent()
+        while self._outbox.stream != stands.stream:
+            stands, urgent = self._outbox.standing, self._outbox.urgent()
         sender = Sender(
-            self._outbox.stream,
+            stands.stream,
             Lane.EVENTS,
-            highest=self._outbox.highest_seq,
-            acked=self._outbox.oldest_seq - 1,
+            highest=stands.highest_seq,
+            acked=stands.oldest_seq - 1,
             window=EVENT_WINDOW,
             epoch=self._outbox.epoch,
         )
-        for seq in self._outbox.urgent():
+        for seq in urgent:
             sender.recorded(seq, urgent=True)
         self._seen = sender.highest
         return sender
 
 
 class ReadingLane:
-    """Readings from the buffer of this start."""
+    """Readings, one stream after the other: what an outage left on disk first, then those of this start."""
 
-    def __init__(self, readings: ReadingBuffer, clock: Clock, stamps: Stamps) -> None:
+    def __init__(self, readings: Readings, clock: Clock, stamps: Stamps) -> None:
         self._readings = readings
         self._clock = clock
         self._stamps = stamps
-        self.sender = Sender(readings.stream, Lane.READINGS, highest=0, window=READING_WINDOW)
+        self.sender = self._fresh_sender()
 
-    def next(self) -> Parcel | None:
+    async def next(self) -> Parcel | None:
         """The next message, or None when there is nothing or the window is full."""
         now = self._clock.mono_s()
+        if self.sender.stream != self._readings.stream:
+            self.sender = self._fresh_sender()
         self.sender.recorded(self._readings.highest_seq)
         self.sender.evicted(self._readings.oldest_seq - 1)
         rows = self.sender.next_range(now)
         if rows is None:
             return None
         stamp = self._stamps.next()
-        batch = self._readings.batch(rows.first, rows.last, self._clock.sending(stamp), READING_BYTES)
-        if batch is None:
+        sender = self.sender
+        batch = await self._readings.batch(rows.first, rows.last, self._clock.sending(stamp), READING_BYTES)
+        if batch is None or batch.stream != sender.stream or self.sender is not sender:
             return None
         payload = encode(batch)
-        self.sender.sent(Range(rows.first, rows.first + len(batch.t) - 1), now, echo_ms=stamp)
+        sender.sent(Range(rows.first, rows.first + len(batch.t) - 1), now, echo_ms=stamp)
         return Parcel(payload, urgent=False)
 
-    def on_ack(self, ack: Ack) -> Outcome:
+    async def on_ack(self, ack: Ack) -> Outcome:
         """Take an answer: forget."""
         outcome = self.sender.on_ack(ack, self._clock.mono_s())
         if outcome.forget_through is not None:
-            self._readings.forget(outcome.forget_through)
+            await self._readings.forget(outcome.forget_through, ack.stream)
         return outcome
+
+    def _fresh_sender(self) -> Sender:
+        return Sender(
+            self._readings.stream,
+            Lane.READINGS,
+            highest=self._readings.highest_seq,
+            acked=self._readings.oldest_seq - 1,
+            window=READING_WINDOW,
+        )

@@ -6,6 +6,7 @@ Law of this file: the kernel's lock on `agent.lock` is the truth; a file that li
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ def only_one(state_dir: Path) -> Iterator[None]:
     place = state_dir / _NAME
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        lock = _open(place)
     except OSError as error:
         raise AgentError(f"{place}: {error.strerror}: give a state_dir that this user may write") from None
     try:
@@ -36,6 +37,15 @@ def only_one(state_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _open(place: Path) -> int:
+    try:
+        return os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EIO):
+            raise
+        return os.open(place, os.O_RDONLY | os.O_CLOEXEC)  # a dead card must not end the watch
 
 
 @contextlib.contextmanager

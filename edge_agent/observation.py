@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from wire.messages import Condition, EventKind
+from wire.messages import URGENT, Condition, EventKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,11 @@ class Observation:
     value: float | None = None
     states: Mapping[str, tuple[Condition, ...] | None] | None = None
     text: str | None = None
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it is sent before any backlog and must be on record before anything else is done."""
+        return self.kind is EventKind.ASSERT and self.condition in URGENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +48,17 @@ class Stamp:
     boot: str
     synchronised: bool
     config_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What goes on record together: observations of one moment and the trackers' states that go with them."""
+
+    observations: tuple[Observation, ...]
+    stamp: Stamp
+    tracked: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def urgent(self) -> bool:
+        """Whether any of it is."""
+        return any(each.urgent for each in self.observations)

@@ -1,119 +1,163 @@
-"""Events on record at the edge, in one SQLite file.
+"""Events on record at the edge: in a file, and in memory while the disk takes nothing.
 
-Law of this file: what `append` has returned survives a power cut, with the tracker's state of the same
-moment, and stays until `forget`. Sequence numbers have no holes and are never used again. A *stream* ends
-where these numbers could come to mean something else (another machine, a file set back in time, a clone); the
-rows still held then get new numbers from 1 in a new stream, so that the centre can tell both apart. Methods
-block (call them through a thread) and may be called from any thread. Every failure is a StorageError.
+Law of this file: what `record` has returned survives a power cut, with the tracker's state of the same
+moment, and stays until `forget`. What the disk does ends neither the watch nor the sending: full, room is
+made and at last the reserve given up for an alarm; damaged, the file is mended; dead, the events go on in
+memory under a new stream (`trouble` says why) and come home when the disk takes them again. Methods block
+(call them through a thread) and may be called from any thread; `standing` and what is made of it do not.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import math
 import threading
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-import msgspec
-
-from edge_agent.observation import Observation, Stamp
-from edge_agent.outbox_file import get, open_file, put, storage_error
-from edge_agent.recordable import to_events
-from wire.codec import decode, decode_event, encode
+from edge_agent.config import OutboxSettings
+from edge_agent.ledger import Contents, Ledger, Rows
+from edge_agent.mending import open_sound, readable
+from edge_agent.observation import Observation, Seen, Stamp
+from edge_agent.outbox_file import StorageError
+from edge_agent.reserve import Reserve, free_bytes
+from wire.codec import decode, encode
 from wire.errors import RemoteError
-from wire.messages import URGENT, Event, EventKind, GatewayConfig
+from wire.messages import URGENT, Condition, EventKind, GatewayConfig
 from wire.topics import Channel
 
-_KEPT_COMMANDS = 1000
-_INSERT = "INSERT INTO event (row, boot, at_ms, mono_ms, urgent, body) VALUES (?, ?, ?, ?, ?, ?)"
-_SEQ_DIGITS = 16
-"""A row's body holds the seq it was born with; another may be longer by this much."""
+T = TypeVar("T")
+
+HOME_AFTER_MS = 5_000
+"""In memory for so long, the disk is tried again; twice as long after each try, until it has lasted."""
+HOME_AT_MOST_MS = 600_000
+TEND_S = 2
+"""How often `tend` is to be called."""
+MEMORY_BYTES = 16_000_000
+"""What events may take while they are in memory; some 60,000 of them."""
+ALARMS_OWN = 0.1
+"""The last part of the limit that only what is about smoke, heat or a test may use."""
+_FOLD_AGAIN_AFTER = 1000
 
 
-class Rows(NamedTuple):
-    """Consecutive events, all recorded in one boot."""
+class Standing(NamedTuple):
+    """How the outbox stood after the last change."""
 
-    boot: str
-    events: list[Event]
+    stream: str
+    highest_seq: int
+    """The last seq ever given in this stream; 0 before the first."""
     oldest_seq: int
-    """The lowest event held at the same moment."""
+    """The lowest event held; one above the highest when none is."""
+    oldest: tuple[str, int, int] | None
+    """Boot, wall clock and monotonic clock (ms) of the oldest event held."""
 
 
 class Outbox:
-    """One open file. Make it with `Outbox.open`."""
+    """Make it with `Outbox.open`. One for each state folder."""
 
-    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, machine_id: str, limits: OutboxSettings | None, make_room: Callable[[], bool]
+    ) -> None:
         self.path = path
         self.report: str | None = None
         """What a person should know of this opening (a damaged file set aside, another machine), or None."""
-        self._db = db
+        self.trouble: str | None = None
+        """Why events are in memory; None while they are on disk."""
+        self._machine = machine_id
+        self._max_bytes = None if limits is None else limits.max_bytes
+        self._reserve_bytes = 0 if limits is None else limits.reserve_bytes
+        self._make_room = make_room
+        self._reserve = Reserve(path.with_name("reserve"), self._reserve_bytes)
         self._lock = threading.RLock()
-        self._base = 0
-        self._last_row = 0
-        self._stream = ""
+        self._unsaid: list[Observation] = []
+        self._ledger: Ledger
+        self._home: tuple[int, bool] = (0, True)
+        """While in memory: the rows up to here are on disk only; whether the numbers follow the disk's."""
+        self._home_pause_ms = HOME_AFTER_MS
+        self._home_at_ms: int | None = None
+        self._fold_from_row = 0
+        self._standing = Standing("", 0, 1, None)
+        self._epoch: str | None = None
 
     @classmethod
-    def open(cls, path: Path, machine_id: str, *, max_bytes: int | None = None) -> Outbox:
+    def open(
+        cls,
+        path: Path,
+        machine_id: str,
+        *,
+        limits: OutboxSettings | None = None,
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> Outbox:
         """Open the file, or make it. A damaged one is set aside as `<name>.corrupt-N`, and `report` says so.
 
-        `max_bytes` caps the file. Raises StorageError when there can be no outbox at this place.
+        `make_room` frees room on a full disk and says whether it did. Raises StorageError for a file that
+        must be left alone (somebody else's, a newer agent's, another program's at this moment).
         """
-        db, report = open_file(path, max_bytes)
-        outbox = cls(path, db)
+        outbox = cls(path, machine_id, limits, make_room)
         try:
-            found = outbox._load(machine_id)
-        except BaseException:
-            db.close()
-            raise
-        outbox.report = report or found
+            outbox._open_file()
+        except StorageError as error:
+            if not error.refuses:
+                raise
+            outbox._into_memory(error, readable(path), last_row=None)
+        outbox._note()
+        outbox._reserve.keep()
         return outbox
 
     def close(self) -> None:
-        """Close the file; what was appended stays."""
+        """Close the file; what was recorded stays."""
         with self._lock:
-            self._db.close()
+            self._ledger.close()
 
-    # -- events
+    # -- how it stands, without waiting for the disk
+
+    @property
+    def standing(self) -> Standing:
+        """Stream, numbers and age, all of one moment."""
+        return self._standing
 
     @property
     def stream(self) -> str:
         """The stream these events belong to."""
-        return self._stream
+        return self._standing.stream
 
     @property
     def highest_seq(self) -> int:
         """The last seq ever given in this stream; 0 before the first."""
-        return self._last_row - self._base
+        return self._standing.highest_seq
 
     @property
     def oldest_seq(self) -> int:
         """The lowest event held; one above the highest when none is."""
-        with self._reading("oldest_seq") as db:
-            (row,) = db.execute("SELECT min(row) FROM event").fetchone()
-        return (self._last_row + 1 if row is None else int(row)) - self._base
+        return self._standing.oldest_seq
 
     @property
     def depth(self) -> int:
-        """Events held. Rows have no holes, so this costs nothing."""
-        return self.highest_seq - self.oldest_seq + 1
+        """Events held."""
+        return self._standing.highest_seq - self._standing.oldest_seq + 1
 
     @property
     def oldest_unacked_at(self) -> int | None:
         """When the oldest event held was recorded, by the wall clock of then in ms; None: none is held."""
-        oldest = self._oldest()
+        oldest = self._standing.oldest
         return None if oldest is None else oldest[1]
 
     def oldest_unacked_s(self, boot: str, mono_ms: int, wall_ms: int) -> float | None:
         """Age in seconds of the oldest event held, by the monotonic clock where the boot is the same."""
-        oldest = self._oldest()
+        oldest = self._standing.oldest
         if oldest is None:
             return None
         its_boot, at_ms, its_mono_ms = oldest
         age_ms = mono_ms - its_mono_ms if its_boot == boot else wall_ms - at_ms
         return max(0, age_ms) / 1000
+
+    @property
+    def epoch(self) -> str | None:
+        """The centre's database as last heard."""
+        return self._epoch
+
+    # -- events
 
     def append(
         self,
@@ -121,88 +165,88 @@ class Outbox:
         stamp: Stamp,
         tracked: Mapping[str, bytes] | None = None,
     ) -> list[int]:
-        """Put observations on record with the tracker's state; returns their seqs. On disk when it returns.
+        """Put one group on record; see `record`."""
+        return self.record([Seen(tuple(observations), stamp, tracked or {})])
+
+    def record(self, groups: Sequence[Seen]) -> list[int]:
+        """Put groups on record in one transaction; returns their events' seqs. On disk when it returns.
 
         A snapshot too big for one event becomes several. Raises StorageError, and LocalError for an
         observation that no event can carry; then nothing is written.
         """
-        with self._lock, self._writing("append") as db:
-            row = self._last_row
-            seqs: list[int] = []
-            for observation in observations:
-                for event, body in to_events(observation, stamp, row + 1 - self._base):
-                    row += 1
-                    urgent = event.kind is EventKind.ASSERT and event.condition in URGENT
-                    db.execute(_INSERT, (row, stamp.boot, stamp.at_ms, stamp.mono_ms, urgent, body))
-                    seqs.append(row - self._base)
-            if seqs:
-                put(db, "last_row", row)
-            if tracked:
-                db.executemany("INSERT OR REPLACE INTO tracked (name, state) VALUES (?, ?)", tracked.items())
-            db.execute("COMMIT")
-            self._last_row = row
-        return seqs
+        with self._lock:
+            alarm = any(_about_fire(each) for seen in groups for each in seen.observations)
+            if alarm and self.trouble is not None and self._reserve.release():
+                self._come_home()
+            self._keep_to_limit(alarm=alarm)
+            try:
+                return self._do(lambda ledger: ledger.record(groups))
+            except StorageError as error:
+                if not error.full or self.trouble is not None:
+                    return self._without_disk(error, lambda ledger: ledger.record(groups))
+            return self._must(lambda ledger: self._record_where_full(ledger, groups, alarm=alarm))
 
-    def batch(self, first: int, last: int, max_bytes: int) -> Rows:
-        """Events `first` to at most `last`: as many as one boot and `max_bytes` of events hold, or one."""
-        events: list[Event] = []
-        boot = ""
-        with self._reading("batch") as db:
-            size = 0
-            found = db.execute(
-                "SELECT row, boot, body FROM event WHERE row BETWEEN ? AND ? ORDER BY row",
-                (first + self._base, last + self._base),
-            )
-            for row, its_boot, body in found:
-                size += len(body) + _SEQ_DIGITS
-                if events and (its_boot != boot or size > max_bytes):
-                    break
-                boot = its_boot
-                events.append(self._event(row, body))
-            return Rows(boot, events, self.oldest_seq)
+    def batch(self, first: int, last: int, max_bytes: int, stream: str | None = None) -> Rows:
+        """Events `first` to at most `last`: as many as one boot and `max_bytes` of events hold, or one.
+
+        None at all when `stream` is given and is not the present one.
+        """
+        with self._lock:
+            if stream not in (None, self._ledger.stream):
+                return Rows("", [], self._ledger.oldest_seq)
+            return self._must(lambda ledger: ledger.batch(first, last, max_bytes))
 
     def urgent(self, above: int = 0, limit: int = 1000) -> list[int]:
         """The newest `limit` urgent events held above a seq, in ascending order."""
-        with self._reading("urgent") as db:
-            found = db.execute(
-                "SELECT row FROM event WHERE urgent = 1 AND row > ? ORDER BY row DESC LIMIT ?",
-                (above + self._base, limit),
-            ).fetchall()
-        return [int(row) - self._base for (row,) in reversed(found)]
+        return self._must(lambda ledger: ledger.urgent(above, limit))
 
-    def forget(self, through: int) -> None:
-        """The centre has committed every event up to here."""
-        with self._writing("forget") as db:
-            db.execute("DELETE FROM event WHERE row <= ?", (min(through, self.highest_seq) + self._base,))
+    def forget(self, through: int, stream: str | None = None) -> None:
+        """The centre has committed every event up to here, of `stream` if that is given."""
+
+        def work(ledger: Ledger) -> None:
+            if stream in (None, ledger.stream):
+                ledger.forget(through)
+
+        self._do(work)
 
     def new_stream(self) -> str:
         """Start another stream: what is held gets new numbers from 1 in the old order. Returns its id."""
-        stream = uuid.uuid4().hex
-        with self._writing("new_stream") as db:
-            base = self.oldest_seq + self._base - 1
-            put(db, "stream", stream)
-            put(db, "base", base)
-            db.execute("COMMIT")
-            self._stream, self._base = stream, base
-        return stream
+        self._must(Ledger.new_stream)
+        return self.stream
+
+    def tend(self, stamp: Stamp) -> None:
+        """Every few seconds: come home from memory, keep the reserve, say what happened."""
+        with self._lock:
+            if self.trouble is not None:
+                if self._home_at_ms is None:
+                    self._home_at_ms = stamp.mono_ms + self._home_pause_ms
+                elif stamp.mono_ms >= self._home_at_ms:
+                    self._home_at_ms = None
+                    self._come_home()
+            if self.trouble is None:
+                self._home_pause_ms = max(HOME_AFTER_MS, self._home_pause_ms - TEND_S * 1000 // 2)
+                self._reserve.keep()
+                with suppress(StorageError):
+                    self._do(Ledger.tidy)
+            if self._unsaid:
+                said = list(self._unsaid)
+                self.record([Seen(tuple(said), stamp)])
+                del self._unsaid[: len(said)]
 
     # -- what is kept beside them
 
     def tracked(self) -> dict[str, bytes]:
         """The tracker's state as of the last append."""
-        with self._reading("tracked") as db:
-            return {name: bytes(state) for name, state in db.execute("SELECT name, state FROM tracked")}
+        return self._must(Ledger.tracked)
 
     def forget_tracked(self, names: Sequence[str]) -> None:
         """Drop the state of what is no longer configured."""
-        with self._writing("forget_tracked") as db:
-            db.executemany("DELETE FROM tracked WHERE name = ?", [(name,) for name in names])
+        self._do(lambda ledger: ledger.forget_tracked(names))
 
     @property
     def config(self) -> GatewayConfig | None:
         """The last good configuration, or None."""
-        with self._reading("config") as db:
-            payload = get(db, "config")
+        payload = self._must(lambda ledger: ledger.value("config"))
         if not isinstance(payload, bytes):
             return None
         try:
@@ -214,98 +258,186 @@ class Outbox:
     def save_config(self, config: GatewayConfig | None, standing: bytes) -> None:
         """Remember the configuration that holds (None: the local file's) and how it stands, both at once."""
         payload = b"" if config is None else encode(config)
-        with self._writing("save_config") as db:
-            put(db, "config", payload)
-            put(db, "config_standing", standing)
+        self._do(lambda ledger: ledger.keep(config=payload, config_standing=standing))
 
     @property
     def config_standing(self) -> bytes | None:
         """How the configuration stands, as `probation` encodes it; None before the first."""
-        with self._reading("config_standing") as db:
-            kept = get(db, "config_standing")
+        kept = self._must(lambda ledger: ledger.value("config_standing"))
         return kept if isinstance(kept, bytes) else None
-
-    @property
-    def epoch(self) -> str | None:
-        """The centre's database as last heard."""
-        with self._reading("epoch") as db:
-            value = get(db, "epoch")
-        return value if isinstance(value, str) else None
 
     def save_epoch(self, epoch: str) -> None:
         """Remember the centre's database."""
-        with self._writing("save_epoch") as db:
-            put(db, "epoch", epoch)
+        self._epoch = epoch
+        self._do(lambda ledger: ledger.keep(epoch=epoch))
 
     def command_done(self, command: str) -> None:
         """Remember that this command was taken: call it before doing it, so that none is done twice."""
-        with self._writing("command_done") as db:
-            db.execute("INSERT OR IGNORE INTO command (id) VALUES (?)", (command,))
-            db.execute(
-                "DELETE FROM command WHERE number <= (SELECT max(number) FROM command) - ?", (_KEPT_COMMANDS,)
-            )
+        self._must(lambda ledger: ledger.command_done(command))
 
     def was_done(self, command: str) -> bool:
         """Whether this command was taken before."""
-        with self._reading("was_done") as db:
-            return db.execute("SELECT 1 FROM command WHERE id = ?", (command,)).fetchone() is not None
+        return self._must(lambda ledger: ledger.was_done(command))
+
+    # -- room
+
+    @property
+    def used_bytes(self) -> int:
+        """What the events on disk take."""
+        with self._lock:
+            return self._ledger.used_bytes if self.trouble is None else 0
+
+    def _keep_to_limit(self, *, alarm: bool) -> None:
+        """Fold repeats before the limit is reached. Raises StorageError when only alarms may still come."""
+        ordinary = self._ordinary()
+        if self._must(lambda ledger: ledger.used_bytes) < ordinary:
+            return
+        if self._ledger.last_row >= self._fold_from_row:
+            while self._do(Ledger.fold) and self._ledger.used_bytes > ordinary * 0.8:
+                continue
+            if self._ledger.used_bytes > ordinary * 0.8:  # little repeats itself: not looked at for a while
+                self._fold_from_row = self._ledger.last_row + _FOLD_AGAIN_AFTER
+        if not alarm and self._ledger.used_bytes >= ordinary:
+            raise StorageError(f"outbox {self.path}: full of alarms that the centre has not taken yet")
+
+    def _ordinary(self) -> float:
+        """Bytes that events of all kinds may take."""
+        most = self._max_bytes if self.trouble is None else MEMORY_BYTES
+        return math.inf if most is None else most * (1 - ALARMS_OWN)
+
+    def _record_where_full(self, ledger: Ledger, groups: Sequence[Seen], *, alarm: bool) -> list[int]:
+        """Give up what may be given up, step by step: repeats, readings, and for an alarm the reserve."""
+        steps = [self._make_room]
+        if self.trouble is None and self._max_bytes is not None:
+            steps.insert(0, lambda: ledger.used_bytes > self._ordinary() * 0.8 and ledger.fold() > 0)
+        if alarm:
+            steps.append(self._reserve.release)
+        for freed in steps if self.trouble is None else ():
+            if freed():
+                try:
+                    return ledger.record(groups)
+                except StorageError as error:
+                    if not error.full:
+                        raise
+        return ledger.record(groups)
 
     # -- inside
 
-    def _load(self, machine_id: str) -> str | None:
-        with self._reading("open") as db:
-            stream, machine = get(db, "stream"), get(db, "machine")
-            base, last_row = get(db, "base"), get(db, "last_row")
-            (kept,) = db.execute("SELECT max(row) FROM event").fetchone()
-        self._stream = str(stream or "")
-        self._base = base if isinstance(base, int) else 0
-        self._last_row = max(last_row if isinstance(last_row, int) else 0, int(kept or 0))
-        if machine == machine_id and stream:
-            return None
-        self.new_stream()
-        with self._writing("open") as db:
-            put(db, "machine", machine_id)
-        return None if machine is None else f"outbox {self.path} is from another machine: a new stream"
+    def _do(self, work: Callable[[Ledger], T]) -> T:
+        """Do it; a file that shows damage is mended first and the work done then."""
+        with self._lock:
+            try:
+                return work(self._ledger)
+            except StorageError as error:
+                if not error.damaged or self.trouble is not None:
+                    raise
+                self._mend(error)
+                return work(self._ledger)
+            finally:
+                self._note()
 
-    def _oldest(self) -> tuple[str, int, int] | None:
-        with self._reading("oldest") as db:
-            found = db.execute("SELECT boot, at_ms, mono_ms FROM event ORDER BY row LIMIT 1").fetchone()
-        return None if found is None else (str(found[0]), int(found[1]), int(found[2]))
+    def _must(self, work: Callable[[Ledger], T]) -> T:
+        """Do it, if need be in memory."""
+        with self._lock:
+            try:
+                return self._do(work)
+            except StorageError as error:
+                return self._without_disk(error, work)
 
-    def _event(self, row: int, body: bytes) -> Event:
-        seq = row - self._base
+    def _without_disk(self, error: StorageError, work: Callable[[Ledger], T]) -> T:
+        if not error.refuses or self.trouble is not None:
+            raise error
         try:
-            event = decode_event(body)
-        except RemoteError as error:
-            # A row that this version cannot read keeps its number, or the lane would stand still for ever.
-            return Event(
-                seq=seq,
-                kind=EventKind.NOTE,
-                at_ms=0,
-                mono_ms=0,
-                text=f"unreadable at the edge: {error}"[:500],
-            )
-        return event if event.seq == seq else msgspec.structs.replace(event, seq=seq)
+            held = self._ledger.contents()
+        except StorageError:
+            held = None
+        ledger = self._ledger
+        self._into_memory(error, held, last_row=ledger.last_row)
+        ledger.close()
+        return self._do(work)
 
-    @contextmanager
-    def _reading(self, what: str) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                yield self._db
-            except sqlite3.Error as error:
-                raise storage_error(self.path, what, error) from error
+    def _note(self) -> None:
+        """Remember how it stands; an outbox that cannot be read stands as it last did."""
+        with suppress(StorageError):
+            ledger = self._ledger
+            self._standing = Standing(ledger.stream, ledger.highest_seq, ledger.oldest_seq, ledger.oldest())
 
-    @contextmanager
-    def _writing(self, what: str) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+    def _open_file(self, damage: str | None = None) -> None:
+        db, report = open_sound(self.path, self._max_bytes, damage)
+        try:
+            ledger = Ledger(db, self.path)
+            machine = ledger.value("machine")
+            if machine != self._machine or not ledger.stream:
+                ledger.new_stream()
+                ledger.keep(machine=self._machine)
+                if machine is not None:
+                    report = report or f"outbox {self.path} is from another machine: a new stream"
+            epoch = ledger.value("epoch")
+        except BaseException:
+            db.close()
+            raise
+        self._ledger = ledger
+        self._epoch = epoch if isinstance(epoch, str) else self._epoch
+        self._tell(report)
+
+    def _tell(self, report: str | None) -> None:
+        if report is not None:
+            self.report = report
+            self._unsaid.append(Observation(EventKind.NOTE, text=report[:500]))
+
+    def _mend(self, error: StorageError) -> None:
+        ledger = self._ledger
+        ledger.close()
+        try:
+            self._open_file(damage=str(error))
+        except StorageError as worse:
+            self._into_memory(worse, readable(self.path), last_row=ledger.last_row)
+
+    def _into_memory(self, why: StorageError, held: Contents | None, last_row: int | None) -> None:
+        """Go on without the disk, with what is held there as far as it can be read and there is room."""
+        memory = Ledger.in_memory(MEMORY_BYTES, last_row or 0)
+        self._home = (last_row or 0, last_row is not None)
+        if held is not None:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                if self._db.in_transaction:
-                    self._db.execute("COMMIT")
-            except BaseException as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
-                    raise storage_error(self.path, what, error) from error
-                raise
+                memory.restore(held)
+                memory.new_stream()
+                self._home = (0, True)
+            except StorageError:  # not readable to the end, or too much: these stay on the disk meanwhile
+                memory.close()
+                memory = Ledger.in_memory(MEMORY_BYTES, last_row or 0)
+        memory.keep(machine=self._machine)
+        self._ledger = memory
+        self._home_at_ms = None
+        self.trouble = str(why)
+        text = f"存储故障，事件暂存内存 / storage fails, events are kept in memory: {why}"
+        self._unsaid.append(Observation(EventKind.ASSERT, Condition.STORAGE, text=text[:500]))
+
+    def _come_home(self) -> None:
+        """Put on disk what is in memory, if the disk takes it; else try later."""
+        memory, (on_disk_only, numbers_follow) = self._ledger, self._home
+        self._home_pause_ms = min(2 * self._home_pause_ms, HOME_AT_MOST_MS)
+        try:
+            if free_bytes(self.path.parent) < memory.used_bytes + self._reserve_bytes // 4:
+                return
+            self._open_file()
+        except (StorageError, OSError):
+            return
+        disk = self._ledger
+        try:
+            if numbers_follow:
+                disk.restore(memory.contents(), above=on_disk_only)
+            else:
+                disk.restore(memory.contents(), above=disk.last_row, shift=disk.last_row)
+        except StorageError:
+            disk.close()
+            self._ledger = memory
+            return
+        memory.close()
+        self.trouble = None
+        self._note()
+        text = "存储恢复 / the disk takes events again"
+        self._unsaid.append(Observation(EventKind.CLEAR, Condition.STORAGE, text=text))
+
+
+def _about_fire(seen: Observation) -> bool:
+    return seen.condition in URGENT

@@ -7,13 +7,15 @@ CREATE TABLE meta (
     value NOT NULL
 ) WITHOUT ROWID;
 
+-- Each row stands for itself (no key into another table), so that what a damaged file still shows can be used.
 CREATE TABLE event (
     row INTEGER PRIMARY KEY,
     boot TEXT NOT NULL,
     at_ms INTEGER NOT NULL,
     mono_ms INTEGER NOT NULL,
     urgent INTEGER NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    fire INTEGER NOT NULL DEFAULT 1 -- about smoke, heat or a test: never folded. Since version 2.
 );
 
 CREATE INDEX event_urgent ON event (row) WHERE urgent = 1;

@@ -26,7 +26,7 @@ from edge_agent.orders import Orders
 from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
 from edge_agent.pace import Pace
-from edge_agent.readings import ReadingBuffer
+from edge_agent.readings import Readings
 from edge_agent.tls import LastWord, TlsError, context_of, plain_words
 from edge_agent.turning import Turning
 from edge_agent.ways import Ways
@@ -64,7 +64,7 @@ class Publisher:
         area: str,
         gateway: str,
         outbox: Outbox,
-        readings: ReadingBuffer,
+        readings: Readings,
         clock: Clock,
         status: Callable[[], Status],
         on_config: Callable[[GatewayConfig], Awaitable[object]],
@@ -282,7 +282,7 @@ class Publisher:
                 continue
             readings_wait_s = self._readings_pace.wait_s(now)
             if not (self._readings_on_line or readings_wait_s) and self._readings_due(now):
-                parcel = self._readings.next()
+                parcel = await self._readings.next()
                 if parcel is not None:
                     self._readings_at = now
                     self._readings_on_line = True
@@ -369,7 +369,7 @@ class Publisher:
             if outcome.forget_through is not None and self._on_acknowledged is not None:
                 await self._on_acknowledged(ack.stream, outcome.forget_through)
         else:
-            outcome = self._readings.on_ack(ack)
+            outcome = await self._readings.on_ack(ack)
         self._heard_at = self._clock.mono_s()
         self._ways.heard()
         if outcome.answered and ack.echo_ms is not None:

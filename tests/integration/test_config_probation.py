@@ -62,7 +62,7 @@ class Watch:
         self.outbox = Outbox.open(folder / "outbox.db", "machine")
         clock = Clock(wall_ms=lambda: 0, mono_s=self.now, boot="b" * 32)
         self.recorder = Recorder(
-            self.outbox.append, lambda: clock.stamp(self.site.config_version), lambda: None, StorageError
+            self.outbox, lambda: clock.stamp(self.site.config_version), lambda: None, StorageError
         )
         self.tasks: list[asyncio.Task[None]] = []
         self.site = Site(

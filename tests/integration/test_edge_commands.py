@@ -16,6 +16,7 @@ from edge_agent.probe import Prober
 from edge_agent.recorder import Recorder
 from edge_agent.site import Site
 from tests.harness.slave import Pieces, PtySlave, framed, registers
+from tests.harness.store import Handed
 from tests.harness.wait import eventually
 from wire.messages import Action, BusConfig, Command, DetectorConfig, EventKind, GatewayConfig, Transport
 
@@ -42,7 +43,7 @@ class Bench:
         self.slave = PtySlave(self._answer)
         self.notes: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
-        self.recorder = Recorder(self._append, self._stamp, lambda: None, OSError)
+        self.recorder = Recorder(Handed(self._append), self._stamp, lambda: None, OSError)
         self.site = Site(
             PROFILES, self.recorder, lambda _: None, time.monotonic, Kept(), self._spawn, lambda: None
         )

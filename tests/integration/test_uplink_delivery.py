@@ -15,7 +15,7 @@ from edge_agent.config import MqttSettings
 from edge_agent.observation import Observation, Sample
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
-from edge_agent.readings import ReadingBuffer
+from edge_agent.readings import ReadingBuffer, Readings
 from tests.harness.wait import eventually
 from wire.codec import decode, encode, event_digest, seal_config
 from wire.delivery import take_events, take_readings
@@ -121,7 +121,7 @@ class Agent:
             boot=BOOT,
             synchronised=lambda: True,
         )
-        self.readings = ReadingBuffer("f" * 32, BOOT)
+        self.readings = Readings(ReadingBuffer("f" * 32, BOOT))
         self.configs, self.commands, self.snapshots = [], [], 0
         self.publisher = Publisher(
             MqttSettings(broker.host, broker.port, keepalive_s=5),
@@ -243,7 +243,7 @@ async def test_a_clone_and_a_file_set_back_lose_nothing(broker, agent, tmp_path)
     old = agent.outbox.stream
     copy = tmp_path / "copy"
     copy.mkdir()
-    agent.outbox._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    agent.outbox._ledger._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     (copy / "outbox.db").write_bytes(agent.outbox.path.read_bytes())
     async with running(centre.run()):
         await eventually(lambda: centre.client)

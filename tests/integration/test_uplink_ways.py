@@ -18,7 +18,7 @@ from edge_agent.config import MqttSettings
 from edge_agent.observation import Observation
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Publisher
-from edge_agent.readings import ReadingBuffer
+from edge_agent.readings import ReadingBuffer, Readings
 from edge_agent.ways import UNHEARD_S
 from simulator.parts import Nats, free_port
 from simulator.parts.broker import _binary
@@ -58,7 +58,7 @@ class Agent:
             also=tuple(ways[1:]),
         )
         self.publisher = Publisher(
-            settings, AREA, GATEWAY, self.outbox, ReadingBuffer("f" * 32, BOOT), self.clock,
+            settings, AREA, GATEWAY, self.outbox, Readings(ReadingBuffer("f" * 32, BOOT)), self.clock,
             lambda: Status(online=True, boot=BOOT, outbox_depth=self.outbox.depth),
             self._nothing, self._nothing, self._nothing, random=random.Random(1),
         )  # fmt: skip

@@ -17,6 +17,7 @@ from edge_agent.observation import Observation
 from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
 from edge_agent.recorder import Recorder
+from tests.harness.store import Handed
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
 from wire.sender import Range
@@ -37,7 +38,7 @@ class Box:
 
     def __post_init__(self) -> None:
         clock = Clock(wall_ms=lambda: int(self.now * 1000), mono_s=lambda: self.now, boot="b" * 32)
-        self.recorder = Recorder(self._append, clock.stamp, lambda: None, StorageError)
+        self.recorder = Recorder(Handed(self._append), clock.stamp, lambda: None, StorageError)
         self.calling = Calling(
             FallbackSettings(sounders=("siren",)),
             "gw-1",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from edge_agent.clock import Clock
 from edge_agent.lanes import EventLane, Stamps
+from edge_agent.ledger import Rows
 from edge_agent.observation import Observation, Stamp
-from edge_agent.outbox import Outbox, Rows
+from edge_agent.outbox import Outbox
 from wire.codec import decode
 from wire.messages import Ack, Ask, Condition, EventBatch, EventKind, Lane
 from wire.topics import Channel
@@ -23,10 +24,10 @@ class SlowDisk(Outbox):
     reading: threading.Event
     go_on: threading.Event
 
-    def batch(self, first: int, last: int, max_bytes: int) -> Rows:
+    def batch(self, first: int, last: int, max_bytes: int, stream: str | None = None) -> Rows:
         self.reading.set()
         assert self.go_on.wait(10)
-        return super().batch(first, last, max_bytes)
+        return super().batch(first, last, max_bytes, stream)
 
 
 async def test_a_new_stream_that_is_asked_for_while_a_batch_is_read_loses_no_event(tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from edge_agent import recorder as module
-from edge_agent.observation import Observation, Stamp
+from edge_agent.observation import Observation, Seen, Stamp
 from edge_agent.recorder import Recorder, is_urgent
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
@@ -31,14 +31,22 @@ class Disk:
         self.tracked: dict[str, bytes] = {}
         self.moment = 0
         self.changes: list[bool] = []
+        self.trouble: str | None = None
+        self.writes: list[int] = []
+        self.tended = 0
 
-    def append(self, told: Sequence[Observation], stamp: Stamp, tracked: Mapping[str, bytes] | None) -> None:
+    def record(self, groups: Sequence[Seen]) -> None:
         if self.full:
             raise FullError("no room")
-        if self.poison in told:
+        if any(self.poison in seen.observations for seen in groups):
             raise ValueError("cannot be written")
-        self.rows += [(one, stamp.at_ms) for one in told]
-        self.tracked.update(tracked or {})
+        self.writes.append(len(groups))
+        for seen in groups:
+            self.rows += [(one, seen.stamp.at_ms) for one in seen.observations]
+            self.tracked.update(seen.tracked)
+
+    def tend(self, stamp: Stamp) -> None:
+        self.tended += 1
 
     def stamp(self) -> Stamp:
         self.moment += 1
@@ -48,11 +56,53 @@ class Disk:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     monkeypatch.setattr(module, "RETRY_S", 0.02)
+    monkeypatch.setattr(module, "GROUP_S", 0.05)
     return Disk()
 
 
 def _recorder(disk: Disk) -> Recorder:
-    return Recorder(disk.append, disk.stamp, lambda: None, FullError, lambda: disk.changes.append(disk.full))
+    return Recorder(disk, disk.stamp, lambda: None, FullError, lambda: disk.changes.append(disk.full))
+
+
+async def test_what_is_not_urgent_shares_one_write(disk: Disk) -> None:
+    """Each write is a flush of the card: ten changes of one second cost one."""
+    recorder = _recorder(disk)
+    task = asyncio.create_task(recorder.run())
+    for number in range(10):
+        await recorder.record([FAULT], {f"det-{number}": b"x"})
+    await eventually(lambda: recorder.waiting == 0, 2)
+    assert disk.writes == [10]
+    assert len(disk.tracked) == 10
+    task.cancel()
+
+
+async def test_an_alarm_takes_what_waits_along_and_waits_for_nobody(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the group's time is an hour."""
+    monkeypatch.setattr(module, "GROUP_S", 3600.0)
+    recorder = _recorder(disk)
+    task = asyncio.create_task(recorder.run())
+    await recorder.record([FAULT], {})
+    await recorder.record([SMOKE], {})
+    assert disk.writes == [2]
+    task.cancel()
+
+
+async def test_the_store_is_tended_and_its_trouble_is_told_once_each_way(disk: Disk) -> None:
+    """The centre learns at once that events are in memory only, and that they are not any more."""
+    changes = []
+    recorder = Recorder(
+        disk, disk.stamp, lambda: None, FullError, lambda: changes.append(disk.trouble), tend_s=0.01
+    )
+    task = asyncio.create_task(recorder.run())
+    await eventually(lambda: disk.tended > 2, 2)
+    assert changes == []
+    for trouble in ("read-only", None):
+        disk.trouble, before = trouble, disk.tended
+        await eventually(lambda before=before: disk.tended > before + 3, 2)
+    assert changes == ["read-only", None]
+    task.cancel()
 
 
 async def test_what_is_urgent_is_on_record_when_record_returns(disk: Disk) -> None:
@@ -77,7 +127,9 @@ async def test_a_full_disk_delays_but_loses_nothing(disk: Disk) -> None:
     assert recorder.waiting == 10
     disk.full = False
     await eventually(lambda: recorder.waiting == 0, 2)
-    assert [at for _, at in disk.rows] == list(range(1, 11))
+    moments = [at for _, at in disk.rows]
+    assert moments == sorted(set(moments))
+    assert [one for one, _ in disk.rows] == [SMOKE, FAULT] * 5
     await eventually(lambda: recorder.error is None, 2)
     assert disk.changes == [True, False]
     task.cancel()
