@@ -116,7 +116,7 @@ def plan(detectors: Sequence[Configured]) -> Plan:
         raise PlanError("; ".join(problems))
     fast: list[ReadRequest] = []
     slow: list[ReadRequest] = []
-    slots: list[tuple[int, int]] = []
+    rounds: list[tuple[int, int]] = []
     slow_units = 0
     ordered = sorted(detectors, key=lambda pair: (pair[0].unit, pair[0].point or 0, pair[0].detector))
     for unit, members in groupby(ordered, key=lambda pair: pair[0].unit):
@@ -126,9 +126,10 @@ def plan(detectors: Sequence[Configured]) -> Plan:
         rest = _requests(unit, own, Group.SLOW, manners)
         if rest:
             slow += rest
-            slots += [(manners.slow_every, slow_units % manners.slow_every)] * len(rest)
+            rounds += [(manners.slow_every, slow_units)] * len(rest)
             slow_units += 1
-    return Plan(tuple(fast), tuple(slow), tuple(slots))
+    slots = tuple((every, place * every // slow_units) for every, place in rounds)
+    return Plan(tuple(fast), tuple(slow), slots)
 
 
 def check(detectors: Sequence[Configured]) -> list[str]:

@@ -222,18 +222,23 @@ class Poller:
         self._asked_in_vain = False
         for unit in self._rota.begin_lap():
             await self._visit(unit, slow)
-        spent = False
-        while (unit_or_none := self._rota.next_probe(self._now(), spent)) is not None:
-            unit = unit_or_none
-            if self._master.may_ask(unit):
-                spent = not await self._visit(unit, slow)
-            else:
-                self._rota.passed_over(unit)
+        spent = await self._probe(slow, spent=False)
+        self._rota.once_more()  # the one that missed last before the line came back
+        await self._probe(slow, spent)
         await self._obey()
         await self._judge_bus(port_up=True)
         self._lap_ended = self._now()
         self._last_lap_s = self._lap_ended - started
         self.first_lap.set()
+
+    async def _probe(self, slow: Sequence[ReadRequest], spent: bool) -> bool:
+        """Try those that missed before; whether one has missed again in this lap."""
+        while (unit := self._rota.next_probe(self._now(), spent)) is not None:
+            if self._master.may_ask(unit):
+                spent = not await self._visit(unit, slow)
+            else:
+                self._rota.passed_over(unit)
+        return spent
 
     async def _visit(self, unit: int, slow: Sequence[ReadRequest]) -> bool:
         """All reads of one unit, and what they mean; False when it did not answer."""

@@ -135,6 +135,10 @@ class Rota:
         """It cannot be asked in this lap."""
         self._passed.add(unit)
 
+    def once_more(self) -> None:
+        """Those passed over in this lap can perhaps be asked by now."""
+        self._passed.clear()
+
     def answered(self, unit: int) -> None:
         """It has answered."""
         one = self._units.get(unit)
