@@ -32,8 +32,10 @@ class Kept:
     def forget_tracked(self, names: Sequence[str]) -> None:
         del names
 
-    def save_config(self, config: GatewayConfig) -> None:
-        del config
+    config_standing: bytes | None = None
+
+    def save_config(self, config: GatewayConfig | None, standing: bytes) -> None:
+        del config, standing
 
 
 class Bench:

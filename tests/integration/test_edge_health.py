@@ -17,6 +17,7 @@ from edge_agent import app, health_http, health_watch
 from edge_agent.config import MqttSettings, Settings
 from edge_agent.health_http import HealthServer, Page
 from edge_agent.outbox import Outbox
+from edge_agent.spool import Spool
 from tests.harness.slave import Pieces, PtySlave, registers
 from tests.harness.wait import eventually
 from wire.messages import BusConfig, DetectorConfig, Transport
@@ -88,7 +89,9 @@ class Running:
             control_socket=folder / "c.sock",
         )
         self.outbox = Outbox.open(folder / "outbox.db", "machine")
-        self.agent = app.Agent(settings, PROFILES, self.outbox, app.real_clock(settings))
+        self.agent = app.Agent(
+            settings, PROFILES, self.outbox, Spool(folder / "readings"), app.real_clock(settings)
+        )
         self.task = asyncio.create_task(self.agent.run())
 
     def _answer(self, request: bytes) -> Pieces:

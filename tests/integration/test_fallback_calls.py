@@ -89,7 +89,9 @@ async def configured(box: Box, far: Centre) -> None:
     pushed = seal_config(far.epoch, 1, [with_places(box)], contacts=[Contact(ZHANG), Contact(LI, ["det-1"])])
     await far.push(pushed)
     await eventually(lambda: far.status is not None and far.status.config_hash == pushed.hash, 15, box.log())
-    await eventually(lambda: "det-9" in (far.of_kind(EventKind.SNAPSHOT)[-1].states or {}), 10)
+    await eventually(
+        lambda: any("det-9" in (one.states or {}) for one in far.of_kind(EventKind.SNAPSHOT)), 10
+    )
 
 
 def fallbacks(far: Centre) -> list[Event]:
