@@ -179,7 +179,7 @@ async def test_commands_are_done_once_or_refused_on_record(box: Box, far: Centre
 async def test_when_no_write_succeeds_the_agent_watches_on_and_sends_from_memory(
     box: Box, far: Centre
 ) -> None:
-    """No byte can be written: smoke arrives all the same, `storage` is told, and ends when the disk is back."""
+    """No byte can be written: smoke arrives all the same, `storage` is told and ends with the fault."""
     box.start()
     await eventually(lambda: far.of_kind(EventKind.SNAPSHOT), 15)
     on_disk = look(box.outbox).stream
