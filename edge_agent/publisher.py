@@ -213,7 +213,8 @@ class Publisher:
                 group.create_task(self._put(client, Channel.EVENTS, parcel))
                 self._backlog_on_line = self._backlog_on_line or not parcel.urgent
                 continue
-            if not self._readings_on_line and (parcel := await self._readings.next()) is not None:
+            may_go = not (self._readings_on_line or self._events.behind)
+            if may_go and (parcel := await self._readings.next()) is not None:
                 self._readings_on_line = True
                 group.create_task(self._put(client, Channel.READINGS, parcel))
                 continue
