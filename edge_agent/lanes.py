@@ -18,8 +18,11 @@ from wire.codec import encode
 from wire.messages import Ack, EventBatch, Lane
 from wire.sender import Outcome, Range, Sender
 
-EVENT_BYTES = 32_000
-"""Events in a batch; half the limit, because an alarm may have to wait for one batch on a slow line."""
+EVENT_BYTES = 4_000
+"""Events in a batch, some thirty: an alarm may have to wait for one, on a slow line and in the centre, which
+judges a gateway's batches one after the other (8 ms an event when each opens or ends an alarm)."""
+BACKLOG_ROWS = 200
+"""While so many events wait for their answer readings wait too: both cost the centre the same processor."""
 READING_BYTES = 16_000
 EVENT_WINDOW = 8
 READING_WINDOW = 4
@@ -64,6 +67,11 @@ class EventLane:
         # Numbers mean something in one stream only: no step may see the stream change in its middle.
         self._turn = asyncio.Lock()
         self.sender = self._fresh_sender()
+
+    @property
+    def behind(self) -> bool:
+        """Whether a backlog is being drained."""
+        return self.sender.depth >= BACKLOG_ROWS
 
     async def refresh(self) -> None:
         """Learn what was recorded since."""

@@ -173,6 +173,14 @@ class Ledger:
             if free > _TIDY_PAGES >= self.used_bytes // PAGE_BYTES:
                 db.execute("VACUUM")
 
+    def settle(self) -> bool:
+        """Put the log's pages where they belong and give its room back to the disk; whether that was done."""
+        try:
+            (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error:
+            return False
+        return not busy
+
     def new_stream(self) -> None:
         """Start another stream: what is held gets new numbers from 1 in the old order."""
         with self._writing("new_stream") as db:

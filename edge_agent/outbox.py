@@ -306,8 +306,8 @@ class Outbox:
         return math.inf if most is None else most * (1 - ALARMS_OWN)
 
     def _record_where_full(self, ledger: Ledger, groups: Sequence[Seen], *, alarm: bool) -> list[int]:
-        """Give up what may be given up, step by step: repeats, readings, and for an alarm the reserve."""
-        steps = [self._make_room]
+        """Make room step by step: the log, repeats, readings, and for an alarm the reserve."""
+        steps = [ledger.settle, self._make_room]
         if self.trouble is None and self._max_bytes is not None:
             steps.insert(0, lambda: ledger.used_bytes > self._ordinary() * 0.8 and ledger.fold() > 0)
         if alarm:

@@ -281,7 +281,8 @@ class Publisher:
                     self._backlog_pace.spent(len(parcel.payload))
                 continue
             readings_wait_s = self._readings_pace.wait_s(now)
-            if not (self._readings_on_line or readings_wait_s) and self._readings_due(now):
+            held_back = self._readings_on_line or self._events.behind or readings_wait_s
+            if not held_back and self._readings_due(now):
                 parcel = await self._readings.next()
                 if parcel is not None:
                     self._readings_at = now

@@ -91,9 +91,19 @@ def _all_arrived(box: Box, far: Centre) -> Look | None:
 
 async def test_whenever_the_agent_is_killed_each_recorded_event_arrives_once(box: Box, far: Centre) -> None:
     """Smoke flips all the time, the agent dies five times without warning."""
+    await _kill_loop(box, far, 5)
+
+
+@pytest.mark.soak
+async def test_killed_a_thousand_times_each_recorded_event_arrives_once(box: Box, far: Centre) -> None:
+    """The same with the full count (SMOKEWATCH_SOAK_LOOPS, 1,000 where it is not given)."""
+    await _kill_loop(box, far, int(os.environ.get("SMOKEWATCH_SOAK_LOOPS", "1000")))
+
+
+async def _kill_loop(box: Box, far: Centre, kills: int) -> None:
     seeded = random.Random(7)
     box.start()
-    for _ in range(5):
+    for _ in range(kills):
         for _ in range(4):
             box.state[seeded.choice([1, 2, 3])] ^= SMOKE
             await asyncio.sleep(seeded.uniform(0.3, 0.6))
@@ -111,6 +121,7 @@ async def test_whenever_the_agent_is_killed_each_recorded_event_arrives_once(box
     assert sorted(far.stored) == [(seen.stream, seq) for seq in range(1, len(far.stored) + 1)]
     assert any(_asserted(far, f"det-{unit}") for unit in (1, 2, 3))
     assert far.conflicts == 0
+    print(f"{kills} kills, {len(far.stored)} events recorded = stored")
 
 
 def _sealed(version: int, *buses: BusConfig, epoch: str) -> GatewayConfig:
@@ -179,7 +190,7 @@ async def test_commands_are_done_once_or_refused_on_record(box: Box, far: Centre
 async def test_when_no_write_succeeds_the_agent_watches_on_and_sends_from_memory(
     box: Box, far: Centre
 ) -> None:
-    """No byte can be written: smoke arrives all the same; `storage` is told, and ends with the trouble."""
+    """No byte can be written: smoke arrives all the same, `storage` is told and ends with the fault."""
     box.start()
     await eventually(lambda: far.of_kind(EventKind.SNAPSHOT), 15)
     on_disk = look(box.outbox).stream
