@@ -26,6 +26,8 @@ class Kind(StrEnum):
     """Another master was heard: whose answer followed cannot be told."""
     EXCEPTION = "exception"
     """The device answered that it cannot: it is alive."""
+    NOT_SENT = "not_sent"
+    """Nothing went out: it could not have been told whether it was confirmed."""
     LINE_LOST = "line_lost"
 
 

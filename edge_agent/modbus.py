@@ -184,7 +184,7 @@ class Modbus:
         self._decoder = DecodePDU(False)
         self._transaction = 0
         self._rest = b""
-        self._echo = False
+        self._echo = self._echo_known = False
         self._late_until: dict[int, float] = {}
         self._ready_at = 0.0
         self._units: set[int] = set()
@@ -201,6 +201,7 @@ class Modbus:
         values: Sequence[int] = answer.registers if request.function > 2 else [int(b) for b in answer.bits]
         if len(values) < request.count:
             raise ReadError(Kind.WRONG_LENGTH, request.unit, f"{len(values)} values of {request.count}")
+        self._echo_known = True
         return tuple(values[: request.count])
 
     async def ask(self, request: ReadRequest | WriteRequest) -> tuple[int, ...]:
@@ -211,7 +212,13 @@ class Modbus:
         return ()
 
     async def write(self, unit: int, write: Write | WriteRequest, address: int) -> None:
-        """Write one coil or register at the wire address. Raises ReadError when it is not confirmed."""
+        """Write one coil or register at the wire address. Raises ReadError when it is not confirmed.
+
+        On a line that may echo, a read must have succeeded before: only then is an echo told from the answer.
+        """
+        if not (self._tcp or self._echo_known):
+            why = "nothing has been read on this line yet, its echo could pass for the answer: order it again"
+            raise ReadError(Kind.NOT_SENT, unit, why)
         pdu: ModbusPDU
         if write.function == 5:
             pdu = WriteSingleCoilRequest(address=address, bits=[bool(write.value)], dev_id=unit)
@@ -232,7 +239,7 @@ class Modbus:
     def reopened(self) -> None:
         """The line is a new one: what was under way on the old one cannot come any more."""
         self._rest = b""
-        self._echo = False
+        self._echo = self._echo_known = False
         self._units.clear()
         self._late_until.clear()
         self._ready_at = 0.0

@@ -102,6 +102,8 @@ class Poller:
         self._rota = Rota(self._layout.of_unit)
         self._diagnosis = Diagnosis()
         self._hint: str | None = None
+        self._line_proved = False
+        """Whether anything was read since the line was opened."""
         known = states or {}
         self.states: dict[str, DetectorState | None] = {
             name: _doubted(known.get(name)) for name in self._layout.members
@@ -242,7 +244,8 @@ class Poller:
 
     async def _visit(self, unit: int, slow: Sequence[ReadRequest]) -> bool:
         """All reads of one unit, and what they mean; False when it did not answer."""
-        await self._obey()
+        if self._line_proved:  # before the first answer an order could not be told from its echo
+            await self._obey()
         raw: dict[str, dict[str, tuple[int, ...] | None]] = {}
         heard, reason = False, ""
         detectors = self._layout.of_unit.get(unit, ())
@@ -256,6 +259,7 @@ class Poller:
                 try:
                     words = await self._master.read(request)
                     heard = True
+                    self._line_proved = True
                     self._diagnosis.good(unit, self._now())
                 except ReadError as error:
                     self._errors += 1
@@ -354,6 +358,7 @@ class Poller:
             return False
         self._master.reopened()
         self._diagnosis.reopened()
+        self._line_proved = False
         self.states = {name: _doubted(state) for name, state in self.states.items()}
         return True
 

@@ -81,7 +81,17 @@ class Box:
     def start(self) -> None:
         with (self.folder / "agent.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge_agent", "run", str(self.config)],
+                # One left behind by a killed run would open whatever line later gets its line's number.
+                [
+                    "setpriv",
+                    "--pdeathsig",
+                    "KILL",
+                    sys.executable,
+                    "-m",
+                    "edge_agent",
+                    "run",
+                    str(self.config),
+                ],
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,

@@ -148,6 +148,16 @@ async def test_an_adapter_that_echoes_is_understood(bench: Bench) -> None:
     assert bench.slave.requests[-1] == framed(b"\x02\x06\x00\x00\x00\xea")
 
 
+async def test_nothing_is_written_before_a_read_has_shown_whether_the_line_echoes(bench: Bench) -> None:
+    """The answer to a write is the request once more: an echo would pass for it."""
+    bench.slave.answer = lambda request: [(0, request)]
+    reset = Write(action=Action.RESET, function=6, address=0, value=234)
+    with pytest.raises(ReadError) as failure:
+        await bench.modbus.write(1, reset, 0)
+    assert failure.value.kind is Kind.NOT_SENT
+    assert bench.slave.requests == []
+
+
 async def test_requests_keep_their_distance(bench: Bench) -> None:
     """The next request leaves 3.5 characters, or the bus's own gap, after the last byte of an answer."""
     bench.modbus = Modbus(bench.line, Transport.SERIAL, character_s=CHARACTER_S, gap_s=0.05)
