@@ -18,9 +18,12 @@ from wire.codec import encode
 from wire.messages import Ack, EventBatch, Lane
 from wire.sender import Outcome, Range, Sender
 
-EVENT_BYTES = 4_000
-"""Events in a batch, some thirty: an alarm may have to wait for one, on a slow line and in the centre, which
-judges a gateway's batches one after the other (8 ms an event when each opens or ends an alarm)."""
+EVENT_BYTES = 32_000
+"""Events in a batch at most; half the limit: an alarm may have to wait for one batch on a slow line."""
+LEAST_EVENT_BYTES = 4_000
+SLOW_ANSWER_MS = 800
+"""The centre judges a gateway's batches one after the other, and an alarm waits for the one it is at: answers
+that take longer make the batches smaller, quick ones larger again."""
 BACKLOG_ROWS = 200
 """While so many events wait for their answer readings wait too: both cost the centre the same processor."""
 READING_BYTES = 16_000
@@ -64,6 +67,7 @@ class EventLane:
         self._streamed_at: float | None = None
         self._log = structlog.get_logger()
         self._seen = 0
+        self._most_bytes = LEAST_EVENT_BYTES  # until the centre shows what it can take
         # Numbers mean something in one stream only: no step may see the stream change in its middle.
         self._turn = asyncio.Lock()
         self.sender = self._fresh_sender()
@@ -117,7 +121,7 @@ class EventLane:
             return None
         last = rows.first if self._alone else rows.last
         stream = self.sender.stream
-        held = await asyncio.to_thread(self._outbox.batch, rows.first, last, EVENT_BYTES, stream)
+        held = await asyncio.to_thread(self._outbox.batch, rows.first, last, self._most_bytes, stream)
         if self._outbox.stream != stream:
             return None  # the next refresh begins the new one
         if not held.events:
@@ -149,10 +153,17 @@ class EventLane:
         if outcome.one_by_one:
             self._alone = ALONE_MESSAGES
         if outcome.answered:
+            self._keep_pace(self._clock.mono_ms() - (ack.echo_ms or 0))
             await self._keep_epoch()
         if outcome.new_stream:
             await self._new_stream()
         return outcome
+
+    def _keep_pace(self, answer_ms: int) -> None:
+        if answer_ms > SLOW_ANSWER_MS:
+            self._most_bytes = max(LEAST_EVENT_BYTES, self._most_bytes // 2)
+        elif answer_ms < SLOW_ANSWER_MS // 2:
+            self._most_bytes = min(EVENT_BYTES, self._most_bytes * 2)
 
     async def _keep_epoch(self) -> None:
         if self.sender.epoch is not None and self.sender.epoch != self._outbox.epoch:

@@ -314,6 +314,7 @@ class Outbox:
             steps.append(self._reserve.release)
         for freed in steps if self.trouble is None else ():
             if freed():
+                ledger.settle()  # a little room lets the log give back more
                 try:
                     return ledger.record(groups)
                 except StorageError as error:
