@@ -140,7 +140,7 @@ def _copy_database(site: Whole, source: str, target: str) -> None:
 
 def _copy_outbox(state: Path, name: str) -> Path:
     kept = state.parent / name
-    shutil.copytree(state, kept)
+    shutil.copytree(state, kept, ignore=shutil.ignore_patterns("*.sock"))
     return kept
 
 
