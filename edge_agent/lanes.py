@@ -162,7 +162,7 @@ class EventLane:
     def _keep_pace(self, answer_ms: int) -> None:
         if answer_ms > SLOW_ANSWER_MS:
             self._most_bytes = max(LEAST_EVENT_BYTES, self._most_bytes // 2)
-        elif answer_ms < SLOW_ANSWER_MS // 4:
+        elif answer_ms < SLOW_ANSWER_MS // 2:
             self._most_bytes = min(EVENT_BYTES, self._most_bytes * 2)
 
     async def _keep_epoch(self) -> None:
