@@ -15,6 +15,7 @@ from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import held_events
 from edge_agent.readings import ReadingBuffer, Readings
 from edge_agent.spool import Spool
+from tests.harness.programs import lacking
 from wire.messages import Condition, EventKind
 
 BOOT = "b" * 32
@@ -33,7 +34,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         check=False,
     )
     if done.returncode != 0:
-        pytest.skip(f"cannot mount: {done.stderr.decode()}")
+        lacking(f"cannot mount, which takes root: {done.stderr.decode()}")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 

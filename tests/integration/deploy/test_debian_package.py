@@ -22,6 +22,7 @@ import pytest
 from tests.harness.box import AREA, GATEWAY, ROOT, SMOKE, Box
 from tests.harness.broker import Broker
 from tests.harness.centre import centre
+from tests.harness.programs import lacking
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
 
@@ -88,10 +89,7 @@ class Debian:
 def debian(tmp_path: Path, package: Path) -> Iterator[Debian]:
     """A fresh root with the package installed and nothing else done."""
     if not (DEBIAN / "usr/bin/python3").exists():
-        missing = f"no Debian under {DEBIAN}: tools/debian-root bookworm {DEBIAN} python3 openssl"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+        lacking(f"no Debian under {DEBIAN}: tools/debian-root bookworm {DEBIAN} python3 openssl")
     folder, changes, work = (tmp_path / name for name in ("debian", "changes", "work"))
     for place in (folder, changes, work):
         place.mkdir()
