@@ -15,6 +15,7 @@ from typing import Any
 
 from central import pipeline
 from central.config import JobsSettings, WorkerSettings
+from central.ending import end
 from central.engine.model import Act, ActKind
 from central.jobs import Jobs
 from central.notifier.channels.webhook import Webhook, WebhookConfig
@@ -71,9 +72,7 @@ class Centre:
 
     async def tear_down(self) -> None:
         """Nothing of it is left in memory."""
-        for part in self.parts:
-            part.cancel()
-        await asyncio.gather(*self.parts, return_exceptions=True)
+        await end(self.parts)
         self.parts = []
         if self.channel is not None:
             await self.channel.close()

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import aiomqtt
 
+from central.ending import end
 from wire.codec import decode, encode, event_digest
 from wire.delivery import take_events, take_readings
 from wire.messages import (
@@ -125,5 +126,4 @@ async def centre(host: str, port: int, area: str, gateway: str) -> AsyncIterator
         try:
             yield one
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end([task])

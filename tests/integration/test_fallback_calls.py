@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from central.ending import end
 from central.store import alarms
 from tests.harness.box import AREA, GATEWAY, SMOKE, Box
 from tests.harness.broker import Broker
@@ -66,8 +67,7 @@ async def living(broker: Broker) -> AsyncIterator[tuple[Centre, asyncio.Task[Non
         try:
             yield far, alive
         finally:
-            alive.cancel()
-            await asyncio.gather(alive, return_exceptions=True)
+            await end([alive])
 
 
 def with_places(box: Box) -> BusConfig:

@@ -15,6 +15,7 @@ import pytest
 
 from central import metrics
 from central.config import BrokerSettings
+from central.ending import end
 from central.ingest import Ingest
 from central.store.migrate import migrate
 from tests.harness.broker import Broker
@@ -82,8 +83,7 @@ async def gateway(broker: Broker) -> AsyncIterator[Gateway]:
         try:
             yield made
         finally:
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+            await end([hearing])
 
 
 @asynccontextmanager
@@ -94,8 +94,7 @@ async def ingesting(town: Town, broker: Broker) -> AsyncIterator[Ingest]:
         await eventually(lambda: ingest.connected, 15)
         yield ingest
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end([task])
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from central.ending import end
 from central.registry.errors import MissingError, RegistryError, TakenError
 from central.registry.kinds import Bus, Detector, Gateway, Household, Placement, Record, Worker
 from central.registry.register import place, register, remove
@@ -139,8 +140,7 @@ async def test_equal_content_makes_no_new_configuration_and_a_change_wakes_inges
             assert latest["version"] == 2
             assert read_config(latest["body"]).buses[0].baud == 19200
         finally:
-            listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
+            await end([listener])
 
 
 async def test_a_gateway_cannot_change_its_area(database: str):

@@ -11,6 +11,7 @@ import pytest
 
 from central import pipeline
 from central.config import WorkerSettings
+from central.ending import end
 from central.engine.model import Act, ActKind, Disposition
 from central.notifier.channel import Channel, Message, Outcome
 from central.notifier.channels.webhook import Webhook, WebhookConfig
@@ -64,8 +65,7 @@ async def working(
     try:
         yield task
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end([task])
         for channel in channels.values():
             await channel.close()
 
@@ -229,8 +229,7 @@ async def test_a_worker_that_dies_after_the_providers_yes_lets_it_go_out_again_w
     async with working(town, {"phone": _Dies(webhook(phone), died)}) as first:
         await smoke(town)
         await asyncio.wait_for(died.wait(), 10)
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
+        await end([first])
     assert await states(town) == [("phone", "sending")]
     assert await tries(town) == [("phone", 1, None)]
     async with working(town, {"phone": webhook(phone)}):
