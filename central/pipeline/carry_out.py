@@ -1,4 +1,4 @@
-"""Do what a decision wants: rows, log, deliveries, all in the caller's transaction.
+"""Do what a decision wants: alarm, log, due work, messages.
 
 Law of this file: it decides nothing. Whoever cannot be told is passed over at once, with a line in the log.
 """
@@ -25,9 +25,9 @@ from central.engine.effects import (
 from central.engine.model import Alarm, Condition, Reason, Severity
 from central.engine.policy import SEVERITY, Policy, policy_for
 from central.notifier.plan import Notice, Recipient, plan
-from central.store import alarms, deliveries, due, people
-from central.store.alarms import NewAlarm
-from central.store.pool import Tx
+from central.pipeline.work import Work
+from central.store.alarms import Line
+from central.store.due import DueRow
 from central.store.sources import Place
 
 
@@ -54,51 +54,46 @@ class Birth:
 
 
 async def carry_out(
-    tx: Tx, before: Alarm | None, decision: Decision, cause: Cause, birth: Birth | None = None
+    work: Work, before: Alarm | None, decision: Decision, cause: Cause, birth: Birth | None = None
 ) -> Alarm | None:
-    """The alarm as it is now; None when there is none.
-
-    Raises LostRace when the alarm that was to be opened has been opened by another transaction meanwhile.
-    """
+    """The alarm as it is now; None when there is none."""
     effects = decision.effects
     alarm = decision.after
     if effects and isinstance(effects[0], Open):
         assert birth is not None, "an alarm is opened by an observation"
-        alarm = await _open(tx, effects[0], birth, cause)
+        alarm = await _open(work, effects[0], birth, cause)
         effects = effects[1:]
     if alarm is None:
         return None
     if before is not None and alarm != before:
-        await alarms.save(tx, alarm)
+        work.save(alarm)
     if decision.what is not None:
-        await alarms.log(
-            tx,
+        line = Line(
             alarm.id,
             decision.what,
             decision.reason,
-            before=before.state if before else None,
-            after=alarm.state,
+            from_state=before.state if before else None,
+            to_state=alarm.state,
             who=cause.who,
             from_where=cause.from_where,
             event=cause.event,
-            detail=cause.detail,
+            detail=cause.detail or {},
         )
-    await _do(tx, alarm, effects, decision.reason)
+        work.log(line)
+    await _do(work, alarm, effects, decision.reason)
     return alarm
 
 
-class LostRace(Exception):  # noqa: N818 - not a fault: look again
-    """Another transaction opened the alarm first."""
-
-
-async def _open(tx: Tx, opened: Open, birth: Birth, cause: Cause) -> Alarm:
+async def _open(work: Work, opened: Open, birth: Birth, cause: Cause) -> Alarm:
     place = birth.place
-    new = NewAlarm(
+    born = Alarm(
+        id=0,
         condition=birth.condition,
         severity=SEVERITY[birth.condition],
         state=opened.state,
         area=place.area,
         part=birth.part,
+        opened_at=work.now,
         event_at=birth.event_at,
         gateway=birth.gateway,
         grid=place.grid,
@@ -109,45 +104,43 @@ async def _open(tx: Tx, opened: Open, birth: Birth, cause: Cause) -> Alarm:
         late=opened.late,
         event=cause.event,
         cleared_at=opened.cleared_at,
-        detail=birth.detail,
+        detail=birth.detail or {},
     )
-    alarm = await alarms.insert(tx, new)
-    if alarm is None:
-        raise LostRace
-    return alarm
+    return await work.open(born)
 
 
 async def _do(
-    tx: Tx, alarm: Alarm, effects: tuple[Effect, ...], reason: Reason, *, passing: bool = False
+    work: Work, alarm: Alarm, effects: tuple[Effect, ...], reason: Reason, *, passing: bool = False
 ) -> None:
     for effect in effects:
         match effect:
             case Schedule(kind, at, step):
-                await due.schedule(tx, alarm.id, kind, alarm.round, step, at, only_forward=passing)
+                row = DueRow(alarm.round, step, at)
+                await work.schedule(alarm.id, kind, row, only_forward=passing)
             case Cancel(kind):
-                await due.cancel(tx, alarm.id, kind)
+                work.cancel(alarm.id, kind)
             case Notify():
-                await _tell(tx, alarm, effect, reason, passing=passing)
+                await _tell(work, alarm, effect, reason, passing=passing)
             case Hasten():
-                await _hasten(tx, alarm)
+                await _hasten(work, alarm)
             case Open():
                 raise AssertionError("an alarm is opened first of all")
 
 
-async def _hasten(tx: Tx, alarm: Alarm) -> None:
-    row = await due.look(tx, alarm.id, DueKind.STEP)
+async def _hasten(work: Work, alarm: Alarm) -> None:
+    row = await work.due_row(alarm.id, DueKind.STEP)
     if row is None:
         return
-    decision = fire(alarm, DueKind.STEP, row.step, tx.now, policy_for(alarm.condition), tx.now)
-    await _do(tx, alarm, decision.effects, Reason.SOURCE_SILENT)
+    decision = fire(alarm, DueKind.STEP, row.step, work.now, policy_for(alarm.condition), work.now)
+    await _do(work, alarm, decision.effects, Reason.SOURCE_SILENT)
 
 
-async def _tell(tx: Tx, alarm: Alarm, notify: Notify, reason: Reason, *, passing: bool) -> None:
+async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, passing: bool) -> None:
     policy = policy_for(alarm.condition)
-    reached = await _reach(tx, alarm, notify)
+    reached = await _reach(work, alarm, notify)
     if not reached and notify.purpose is Purpose.DISPOSITION:
         notify = replace(notify, targets=policy.steps[-1].targets)
-        reached = await _reach(tx, alarm, notify)
+        reached = await _reach(work, alarm, notify)
     said = {"purpose": notify.purpose.value, "step": notify.step, "targets": list(notify.targets)}
     if reached:
         notice = Notice(
@@ -157,48 +150,41 @@ async def _tell(tx: Tx, alarm: Alarm, notify: Notify, reason: Reason, *, passing
             step=notify.step,
             urgent=alarm.life,
         )
-        await deliveries.enqueue(tx, plan(notice, reached))
+        work.tell(plan(notice, reached))
         workers = [recipient.worker for recipient in reached]
-        await alarms.log(
-            tx,
-            alarm.id,
-            "told",
-            reason,
-            before=alarm.state,
-            after=alarm.state,
-            detail={**said, "workers": workers},
-        )
+        told = {**said, "workers": workers}
+        work.log(Line(alarm.id, "told", reason, from_state=alarm.state, to_state=alarm.state, detail=told))
         return
-    await alarms.log(tx, alarm.id, "skipped", Reason.NO_RECIPIENT, detail=said)
+    work.log(Line(alarm.id, "skipped", Reason.NO_RECIPIENT, detail=said))
     if notify.purpose is Purpose.ALARM:
-        await _pass_over(tx, alarm, notify.step, policy, from_first=passing or notify.step == 0)
+        await _pass_over(work, alarm, notify.step, policy, from_first=passing or notify.step == 0)
 
 
-async def _pass_over(tx: Tx, alarm: Alarm, step: int, policy: Policy, *, from_first: bool) -> None:
-    following = pass_over(step, policy, tx.now)
+async def _pass_over(work: Work, alarm: Alarm, step: int, policy: Policy, *, from_first: bool) -> None:
+    following = pass_over(step, policy, work.now)
     if following:
-        await _do(tx, alarm, following, Reason.NO_RECIPIENT, passing=from_first)
+        await _do(work, alarm, following, Reason.NO_RECIPIENT, passing=from_first)
     elif from_first or alarm.life:
-        await _nobody(tx, alarm)
+        await _nobody(work, alarm)
 
 
-async def _reach(tx: Tx, alarm: Alarm, notify: Notify) -> list[Recipient]:
+async def _reach(work: Work, alarm: Alarm, notify: Notify) -> list[Recipient]:
     found: dict[str, Recipient] = {}
     for target in notify.targets:
-        for recipient in await people.recipients(tx, alarm, target):
+        for recipient in await work.recipients(alarm, target):
             found.setdefault(recipient.worker, recipient)
     return list(found.values())
 
 
-async def _nobody(tx: Tx, alarm: Alarm) -> None:
+async def _nobody(work: Work, alarm: Alarm) -> None:
     """Nobody at all can be told: say it where screens and operators look, once an area."""
-    await alarms.log(tx, alarm.id, "nobody_reachable", Reason.NOBODY_REACHABLE)
+    work.log(Line(alarm.id, "nobody_reachable", Reason.NOBODY_REACHABLE))
     if alarm.severity in (Severity.CARE, Severity.NOTE) or alarm.condition is Condition.SYSTEM:
         return
     from central.pipeline.own import raise_own
 
     await raise_own(
-        tx,
+        work,
         condition=Condition.SYSTEM,
         gateway=None,
         part=f"reach:{alarm.area}",

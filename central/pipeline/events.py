@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 import structlog
@@ -16,8 +17,9 @@ from central.engine.decide import Seen
 from central.engine.model import Condition, Reason
 from central.pipeline.answer import answer
 from central.pipeline.judge import Told, judge
-from central.pipeline.meaning import take
+from central.pipeline.meaning import prepare, take
 from central.pipeline.own import raise_failed_event, raise_own
+from central.pipeline.work import Work, together
 from central.store import events, lanes, quarantine
 from central.store.errors import StoreConflict, StoreDown, StoreError
 from central.store.events import EventRow
@@ -51,15 +53,17 @@ async def take_events(
     Raises StoreDown and StoreConflict (do it again); StoreError when the batch cannot even be stored.
     """
     lane = Lane.EVENTS.value
-    cursor = await lanes.lock(tx, area, gateway, batch.stream, lane)
+    cursor, began = await lanes.lock(tx, area, gateway, batch.stream, lane)
     last = batch.first_seq + len(batch.events) - 1
     stored = await events.digests(tx, gateway, batch.stream, first=batch.first_seq, last=last, cursor=cursor)
     taken = delivery.take_events(cursor, stored, batch)
     asks = set(taken.asks)
     counted = Counter() if counted is None else counted
     counted.update(stored=len(taken.new), repeated=len(batch.events) - len(taken.new))
-    if taken.new and await _record(tx, area, gateway, batch, taken.new, received_at, counted):
-        asks.add(Ask.SNAPSHOT)
+    if taken.new:
+        todo = await _record(tx, area, gateway, batch, taken.new, received_at, counted, began)
+        if todo and await _judge(tx, todo, counted):
+            asks.add(Ask.SNAPSHOT)
     if taken.gap is not None:
         asks.add(Ask.SNAPSHOT)
         await _gap(tx, area, gateway, batch.stream, taken.gap)
@@ -80,27 +84,52 @@ async def _record(
     new: tuple[Event, ...],
     received_at: datetime,
     counted: Counter[str],
-) -> bool:
+    began: datetime,
+) -> list[tuple[Told, Event]]:
+    """Store the events. Returns those that are to be judged."""
     monos = [event.mono_ms for event in new]
     before = await events.seen_elsewhere(tx, gateway, batch.stream, batch.boot, min(monos), max(monos))
     rows = [_row(tx, area, gateway, batch, event, received_at) for event in new]
     ids = await _insert(tx, rows, counted)
-    wanted = False
+    todo: list[tuple[Told, Event]] = []
     for event, row, event_id in zip(new, rows, ids, strict=True):
         if event_id is None or event.kind in (EventKind.CANARY, EventKind.NOTE):
             continue
         same = (event.mono_ms, row.kind, row.condition, event.detector, event.bus)
         if same in before and event.kind is not EventKind.SNAPSHOT:
             continue  # told before, under a stream that was given up
-        told = Told(area, gateway, batch.stream, event.seq, event_id, row.event_at)
+        told = Told(area, gateway, batch.stream, event.seq, event_id, row.event_at, began)
+        todo.append((told, event))
+    return todo
+
+
+async def _judge(tx: Tx, todo: list[tuple[Told, Event]], counted: Counter[str]) -> bool:
+    """Judge events, all together; when that fails one by one. True when a snapshot is wanted."""
+    try:
+        return await together(tx, partial(_take, todo=todo))
+    except (StoreDown, StoreConflict):
+        raise
+    except Exception as error:  # noqa: BLE001 - one of them; the others must be judged
+        _log.warning(
+            "events are judged one by one", count=len(todo), error=f"{type(error).__name__}: {error}"
+        )
+    wanted = False
+    for told, event in todo:
         try:
-            async with savepoint(tx):
-                wanted = await take(tx, told, event) or wanted
+            wanted = await together(tx, partial(_take, todo=[(told, event)])) or wanted
         except (StoreDown, StoreConflict):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the other events must be judged
             counted["failed"] += 1
             await _failed(tx, told, event, error)
+    return wanted
+
+
+async def _take(work: Work, todo: list[tuple[Told, Event]]) -> bool:
+    await prepare(work, todo)
+    wanted = False
+    for told, event in todo:
+        wanted = await take(work, told, event) or wanted
     return wanted
 
 
@@ -144,9 +173,8 @@ async def _failed(tx: Tx, told: Told, event: Event, error: Exception) -> None:
         # Rather an alarm without an address than none.
         part = event.detector or (f"bus:{event.bus}" if event.bus else "")
         try:
-            async with savepoint(tx):
-                detail = {"text": why[:500]}
-                await judge(tx, told, part, Condition(condition), Seen.PRESENT, detail=detail, placeless=True)
+            smoke = partial(_placeless, told=told, part=part, condition=Condition(condition), why=why)
+            await together(tx, smoke)
         except (StoreDown, StoreConflict):
             raise
         except Exception as worse:  # noqa: BLE001 - the system alarm below is what is left
@@ -154,11 +182,16 @@ async def _failed(tx: Tx, told: Told, event: Event, error: Exception) -> None:
     await _system(tx, told.area, told.gateway, told.event, why)
 
 
+async def _placeless(work: Work, told: Told, part: str, condition: Condition, why: str) -> None:
+    detail = {"text": why[:500]}
+    await judge(work, told, part, condition, Seen.PRESENT, detail=detail, placeless=True)
+
+
 async def _system(tx: Tx, area: str, gateway: str, event: int | None, why: str) -> None:
     try:
-        async with savepoint(tx):
-            text = f"事件无法处理 / an event cannot be processed: {why}"
-            await raise_failed_event(tx, area=area, gateway=gateway, text=text, event=event)
+        text = f"事件无法处理 / an event cannot be processed: {why}"
+        raising = partial(raise_failed_event, area=area, gateway=gateway, text=text, event=event)
+        await together(tx, raising)
     except (StoreDown, StoreConflict):
         raise
     except Exception as error:  # noqa: BLE001 - the row says it, the log says it; the loop must go on
@@ -167,8 +200,8 @@ async def _system(tx: Tx, area: str, gateway: str, event: int | None, why: str) 
 
 async def _gap(tx: Tx, area: str, gateway: str, stream: str, gap: tuple[int, int]) -> None:
     await lanes.note_gap(tx, gateway, stream, Lane.EVENTS.value, gap)
-    await raise_own(
-        tx,
+    raising = partial(
+        raise_own,
         condition=Condition.DATA_GAP,
         gateway=gateway,
         part="",
@@ -180,6 +213,7 @@ async def _gap(tx: Tx, area: str, gateway: str, stream: str, gap: tuple[int, int
             "to_seq": gap[1],
         },
     )
+    await together(tx, raising)
 
 
 async def _conflicts(
@@ -194,8 +228,8 @@ async def _conflicts(
             reason=f"event {event.seq} differs from the one stored under the same name",
             payload=_ENCODER.encode(event),
         )
-    await raise_own(
-        tx,
+    raising = partial(
+        raise_own,
         condition=Condition.CLONE_SUSPECTED,
         gateway=gateway,
         part="",
@@ -203,6 +237,7 @@ async def _conflicts(
         reason=Reason.CONFLICT,
         detail={"text": "同一编号内容不同，可能有克隆的网关 / same number, other content: a cloned gateway?"},
     )
+    await together(tx, raising)
 
 
 def _row(tx: Tx, area: str, gateway: str, batch: EventBatch, event: Event, received_at: datetime) -> EventRow:

@@ -12,12 +12,12 @@ from typing import Any
 
 from central.engine.decide import Observed, Seen, observe
 from central.engine.effects import Decision
-from central.engine.model import Alarm, Condition, Reason, Severity
+from central.engine.model import Alarm, Condition, Severity
 from central.engine.policy import SEVERITY, policy_for
-from central.pipeline.carry_out import Birth, Cause, LostRace, carry_out
-from central.store import alarms, sources
-from central.store.pool import Tx
-from central.store.sources import Last, Place
+from central.pipeline.carry_out import Birth, Cause, carry_out
+from central.pipeline.work import Work
+from central.store import sources
+from central.store.sources import Place, Source, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,12 @@ class Told:
     event: int
     at: datetime
     """Corrected."""
+    began: datetime
+    """Since when the stream is known."""
 
 
 async def judge(
-    tx: Tx,
+    work: Work,
     told: Told,
     part: str,
     condition: Condition,
@@ -44,74 +46,62 @@ async def judge(
     placeless: bool = False,
 ) -> Decision:
     """Keep the word and do what it means. With `placeless` the registry is not asked where the part hangs."""
-    last = await sources.last(tx, told.gateway, part, condition, stream=told.stream, seq=told.seq)
-    decision = await _decide(tx, told, part, condition, seen, last, detail, placeless=placeless)
-    if last is None or not last.older:
-        await sources.say(
-            tx, told.gateway, part, condition, seen, stream=told.stream, seq=told.seq, event_at=told.at
-        )
+    source = Source(told.gateway, part, condition)
+    last = await work.word(source)
+    older = last is not None and last.newer_than(told.stream, told.seq, told.began)
+    decision = await _decide(work, told, source, seen, last, detail, older=older, placeless=placeless)
+    if not older:
+        work.say(source, Word(seen, told.stream, told.seq, told.at, told.began))
     return decision
 
 
-async def silence(tx: Tx, found: list[Alarm], cause: Cause) -> int:
+async def silence(work: Work, found: list[Alarm], cause: Cause) -> int:
     """These alarms' sources cannot answer any more. Returns how many alarms that changed."""
     changed = 0
     for before in found:
-        seen = Observed(Seen.UNKNOWN, before.severity, tx.now)
-        decision = observe(before, seen, policy_for(before.condition), tx.now)
-        await carry_out(tx, before, decision, cause)
+        seen = Observed(Seen.UNKNOWN, before.severity, work.now)
+        decision = observe(before, seen, policy_for(before.condition), work.now)
+        await carry_out(work, before, decision, cause)
         changed += decision.what is not None
     return changed
 
 
-async def end_for_owner(tx: Tx, told: Told, part: str, present: frozenset[Condition]) -> None:
+async def end_for_owner(work: Work, told: Told, part: str, present: frozenset[Condition]) -> None:
     """The gateway that owns a detector now read it well: what others asserted and is absent, is over."""
-    for before in await alarms.lock_open_of_part(tx, part):
+    for before in await work.open_of_detector(part):
         if before.gateway == told.gateway or before.condition in present or before.event_at > told.at:
             continue
         seen = Observed(Seen.ABSENT, before.severity, told.at)
-        decision = observe(before, seen, policy_for(before.condition), tx.now)
-        await carry_out(tx, before, decision, Cause(event=told.event))
+        decision = observe(before, seen, policy_for(before.condition), work.now)
+        await carry_out(work, before, decision, Cause(event=told.event))
 
 
 async def _decide(
-    tx: Tx,
+    work: Work,
     told: Told,
-    part: str,
-    condition: Condition,
+    source: Source,
     seen: Seen,
-    last: Last | None,
+    last: Word | None,
     detail: Mapping[str, Any] | None,
     *,
+    older: bool,
     placeless: bool,
 ) -> Decision:
-    severity = SEVERITY[condition]
-    older = last is not None and last.older
-    for _ in range(3):
-        before = await alarms.lock_open(tx, told.gateway, part, condition)
-        covered = (
-            older
-            and before is None
-            and severity is Severity.LIFE
-            and await alarms.covered(tx, told.gateway, part, condition, told.at)
-        )
-        observed = Observed(
-            seen, severity, told.at, older=older, known=last.seen if last else None, covered=covered
-        )
-        decision = observe(before, observed, policy_for(condition), tx.now)
-        birth = None
-        if before is None and decision.effects:
-            place = Place(told.area) if placeless else await _place(tx, told, part)
-            birth = Birth(condition, told.gateway, part, place, told.at, detail)
-        try:
-            await carry_out(tx, before, decision, Cause(event=told.event), birth)
-        except LostRace:
-            continue
-        return decision
-    return Decision(None, Reason.ALREADY_ACTIVE)
+    severity = SEVERITY[source.condition]
+    before = await work.open_alarm(*source)
+    covered = older and before is None and severity is Severity.LIFE and await work.covered(*source, told.at)
+    known = last.seen if last else None
+    observed = Observed(seen, severity, told.at, older=older, known=known, covered=covered)
+    decision = observe(before, observed, policy_for(source.condition), work.now)
+    birth = None
+    if before is None and decision.effects:
+        place = Place(told.area) if placeless else await _place(work, told, source.part)
+        birth = Birth(source.condition, told.gateway, source.part, place, told.at, detail)
+    await carry_out(work, before, decision, Cause(event=told.event), birth)
+    return decision
 
 
-async def _place(tx: Tx, told: Told, part: str) -> Place:
+async def _place(work: Work, told: Told, part: str) -> Place:
     if part == "" or part.startswith("bus:"):
-        return await sources.gateway_place(tx, told.gateway, told.area)
-    return await sources.home(tx, part, told.at, told.area)
+        return await sources.gateway_place(work.tx, told.gateway, told.area)
+    return await work.home(part, told.at, told.area)

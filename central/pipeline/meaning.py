@@ -6,15 +6,17 @@ unknown; only a good read or the source's own word ends a condition.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from central.engine.decide import Seen
 from central.engine.model import AlarmState, Condition, Reason, Severity
 from central.engine.policy import SEVERITY
 from central.pipeline.carry_out import Cause
 from central.pipeline.judge import Told, end_for_owner, judge, silence
-from central.store import alarms, sources
-from central.store.pool import Tx
+from central.pipeline.work import Work
+from central.store import sources
+from central.store.alarms import Line
 from wire.messages import Event, EventKind
 
 FALLBACK_SPAN = timedelta(hours=2)
@@ -26,13 +28,36 @@ _SEEN = {
 }
 
 
-async def take(tx: Tx, told: Told, event: Event) -> bool:
+async def prepare(work: Work, todo: Sequence[tuple[Told, Event]]) -> None:
+    """Look up in one go what `take` will ask for one event after the other."""
+    parts: set[str] = set()
+    detectors: set[str] = set()
+    opening: list[tuple[str, datetime]] = []
+    gateway = todo[0][0].gateway
+    for told, event in todo:
+        part = _part(event)
+        parts.add(part)
+        if event.detector is not None:
+            detectors.add(part)
+            if event.kind is EventKind.ASSERT:
+                opening.append((part, told.at))
+        if event.states is not None:
+            parts.update(event.states)
+            detectors.update(event.states)
+    await work.learn_words(gateway, parts)
+    await work.learn_parts(gateway, parts, detectors)
+    if opening:
+        await work.learn_homes(opening)
+        await work.expect(gateway, {part for part, _ in opening}, len(opening))
+
+
+async def take(work: Work, told: Told, event: Event) -> bool:
     """Do what the event means. True when a snapshot is wanted, to learn how things are now."""
     if event.kind is EventKind.SNAPSHOT:
-        await _snapshot(tx, told, event)
+        await _snapshot(work, told, event)
         return False
     if event.kind is EventKind.FALLBACK:
-        await _fallback(tx, told, event)
+        await _fallback(work, told, event)
         return False
     if event.kind not in _SEEN or event.condition is None:
         return False
@@ -41,18 +66,18 @@ async def take(tx: Tx, told: Told, event: Event) -> bool:
     part = _part(event)
     detail: dict[str, object] = {"text": event.text} if event.text else {}
     if condition is Condition.BUS_DOWN and seen is Seen.PRESENT:
-        homes = await sources.homes(tx, told.gateway, event.bus)
+        homes = await sources.homes(work.tx, told.gateway, event.bus)
         detail |= {"homes": homes, "count": len(homes)}
-    decision = await judge(tx, told, part, condition, seen, detail=detail)
+    decision = await judge(work, told, part, condition, seen, detail=detail)
     if decision.reason.value.startswith("older") or condition not in (
         Condition.NO_RESPONSE,
         Condition.BUS_DOWN,
     ):
         return False
-    return await _line(tx, told, event, condition, seen)
+    return await _line(work, told, event, condition, seen)
 
 
-async def _fallback(tx: Tx, told: Told, event: Event) -> None:
+async def _fallback(work: Work, told: Told, event: Event) -> None:
     """The gateway called by itself: a line on the time line of the alarm it called for.
 
     That alarm is open, or somebody has closed it since; where there is none its assert never came, and what
@@ -61,21 +86,21 @@ async def _fallback(tx: Tx, told: Told, event: Event) -> None:
     assert event.condition is not None, "the codec sees to that"
     condition, part = Condition(event.condition.value), _part(event)
     detail = {"text": event.text or ""}
-    alarm = await alarms.lock_latest(tx, told.gateway, part, condition, told.at, FALLBACK_SPAN)
+    alarm = await work.latest(told.gateway, part, condition, told.at, FALLBACK_SPAN)
     if alarm is None:
-        await judge(tx, told, part, condition, Seen.PRESENT, detail=detail)
-        alarm = await alarms.lock_latest(tx, told.gateway, part, condition, told.at, FALLBACK_SPAN)
+        await judge(work, told, part, condition, Seen.PRESENT, detail=detail)
+        alarm = await work.latest(told.gateway, part, condition, told.at, FALLBACK_SPAN)
     if alarm is not None:
-        await alarms.log(
-            tx,
+        said = Line(
             alarm.id,
             "fallback",
             Reason.CENTRE_SILENT,
-            before=alarm.state,
-            after=alarm.state,
+            from_state=alarm.state,
+            to_state=alarm.state,
             event=told.event,
             detail=detail,
         )
+        work.log(said)
 
 
 def _part(event: Event) -> str:
@@ -84,39 +109,44 @@ def _part(event: Event) -> str:
     return f"bus:{event.bus}" if event.bus is not None else ""
 
 
-async def _line(tx: Tx, told: Told, event: Event, condition: Condition, seen: Seen) -> bool:
+async def _line(work: Work, told: Told, event: Event, condition: Condition, seen: Seen) -> bool:
     """A detector or a line falls silent, or is back: what becomes of the smoke behind it."""
     if condition is Condition.NO_RESPONSE and event.detector is not None:
         found = [
             alarm
-            for alarm in await alarms.lock_open_of_part(tx, event.detector)
+            for alarm in await work.open_of_detector(event.detector)
             if alarm.severity is Severity.LIFE and alarm.gateway == told.gateway
         ]
         unknown = any(alarm.state is AlarmState.ACTIVE_UNKNOWN for alarm in found)
     else:
-        found = await alarms.lock_open_life_of_gateway(tx, told.gateway, event.bus)
+        found = await work.open_life_of_gateway(told.gateway, event.bus)
         unknown = seen is Seen.ABSENT
     if seen is Seen.PRESENT:
-        await silence(tx, found, Cause(event=told.event))
+        await silence(work, found, Cause(event=told.event))
         return False
     return seen is Seen.ABSENT and unknown
 
 
-async def _snapshot(tx: Tx, told: Told, event: Event) -> None:
-    known = await sources.of_gateway(tx, told.gateway)
+async def _snapshot(work: Work, told: Told, event: Event) -> None:
+    await work.write()
+    known = await sources.of_gateway(work.tx, told.gateway)
     states = event.states or {}
+    owners = await sources.owners(work.tx, states)
     for detector, present in sorted(states.items()):
         if present is not None:
-            await _good_read(tx, told, detector, frozenset(Condition(c.value) for c in present), known)
+            conditions = frozenset(Condition(c.value) for c in present)
+            await _good_read(work, told, detector, conditions, known)
+            if owners.get(detector) == told.gateway:
+                await end_for_owner(work, told, detector, conditions)
     # What is not listed is not configured there any more: open conditions are unknown, not over.
     for (part, condition), seen in sorted(known.items()):
         if part == "" or part.startswith("bus:") or part in states or seen is not Seen.PRESENT:
             continue
-        await judge(tx, told, part, condition, Seen.UNKNOWN)
+        await judge(work, told, part, condition, Seen.UNKNOWN)
 
 
 async def _good_read(
-    tx: Tx,
+    work: Work,
     told: Told,
     detector: str,
     present: frozenset[Condition],
@@ -125,7 +155,7 @@ async def _good_read(
     for condition in sorted(present):
         # Other conditions that stand already are no news: a person may have closed their alarm.
         if SEVERITY[condition] is Severity.LIFE or known.get((detector, condition)) is not Seen.PRESENT:
-            await judge(tx, told, detector, condition, Seen.PRESENT)
+            await judge(work, told, detector, condition, Seen.PRESENT)
     absent = {
         condition
         for (part, condition), seen in known.items()
@@ -134,6 +164,4 @@ async def _good_read(
     if known.get((detector, Condition.NO_RESPONSE)) is None:
         absent.add(Condition.NO_RESPONSE)  # it answers: on record, so that it counts as watched
     for condition in sorted(absent):
-        await judge(tx, told, detector, condition, Seen.ABSENT)
-    if await sources.owner(tx, detector) == told.gateway:
-        await end_for_owner(tx, told, detector, present)
+        await judge(work, told, detector, condition, Seen.ABSENT)

@@ -6,6 +6,7 @@ from central.engine import decide
 from central.engine.model import Act, Alarm, NotAllowed
 from central.engine.policy import policy_for
 from central.pipeline.carry_out import Cause, carry_out
+from central.pipeline.work import together
 from central.store import alarms
 from central.store.pool import Tx
 
@@ -16,9 +17,10 @@ async def act(tx: Tx, alarm_id: int, act: Act, who: str, from_where: str) -> Ala
     Raises NotAllowed, with words in both languages and who has the alarm; then nothing is changed. Whether
     this person may act on this alarm at all is the caller's question.
     """
-    before = await alarms.lock_alarm(tx, alarm_id)
-    if before is None:
+    found = await alarms.lock_alarms(tx, (alarm_id,))
+    if not found:
         raise NotAllowed("没有这个警情", f"there is no alarm {alarm_id}")
+    before = found[0]
     try:
         decision = decide.act(before, act, who, policy_for(before.condition), tx.now)
     except NotAllowed as refused:
@@ -34,6 +36,7 @@ async def act(tx: Tx, alarm_id: int, act: Act, who: str, from_where: str) -> Ala
         said["cause"] = act.cause.value
     if act.remark.strip():
         said["remark"] = act.remark.strip()
-    after = await carry_out(tx, before, decision, Cause(who=who, from_where=from_where, detail=said))
+    cause = Cause(who=who, from_where=from_where, detail=said)
+    after = await together(tx, lambda work: carry_out(work, before, decision, cause))
     assert after is not None
     return after

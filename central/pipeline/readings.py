@@ -42,7 +42,7 @@ async def take_readings(
     Raises StoreDown and StoreConflict: do it again.
     """
     lane = Lane.READINGS.value
-    cursor = await lanes.lock(tx, area, gateway, batch.stream, lane)
+    cursor, _ = await lanes.lock(tx, area, gateway, batch.stream, lane)
     taken = delivery.take_readings(cursor, batch)
     if taken.gap is not None:
         await lanes.note_gap(tx, gateway, batch.stream, lane, taken.gap)

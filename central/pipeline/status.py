@@ -14,9 +14,11 @@ import msgspec
 from central.engine.decide import Seen
 from central.engine.model import AlarmState, Condition, Reason, Severity
 from central.pipeline.own import end_own, raise_own
+from central.pipeline.work import Work, together
 from central.store import alarms, configs, lanes, leases, sources
 from central.store.epoch import epoch
 from central.store.pool import Tx
+from central.store.sources import Source, Word
 from wire.messages import Ack, Ask, BusStatus, Lane, Status
 
 STUCK_EVENTS_S = 30.0
@@ -44,13 +46,24 @@ async def take_status(
         status = _whole(await leases.last_status(tx, gateway), status)
     since = await leases.renew(tx, gateway, area, msgspec.to_builtins(status))
     known = await sources.of_gateway(tx, gateway)
-    for part, condition, present, detail in said:
-        await _own(tx, area, gateway, part, condition, known, present=present, detail=detail)
+
+    async def judge(work: Work) -> None:
+        for part, condition, present, detail in said:
+            await _own(work, area, gateway, part, condition, known, present=present, detail=detail)
+        if since is not None:
+            await end_own(
+                work,
+                condition=Condition.GATEWAY_SILENT,
+                gateway=gateway,
+                part="",
+                reason=Reason.HEARD_AGAIN,
+            )
+
+    await together(tx, judge)
     if not status.brief:  # else no whole heartbeat of this boot is known: it comes within half an hour
         await configs.reported(tx, gateway, applied_hash=status.config_hash, error=status.config_error)
     if since is None:
         return None
-    await end_own(tx, condition=Condition.GATEWAY_SILENT, gateway=gateway, part="", reason=Reason.HEARD_AGAIN)
     return await _ask_how_it_is(tx, gateway, status)
 
 
@@ -98,7 +111,7 @@ def _clock_off(status: Status, received_at: datetime) -> timedelta:
 
 
 async def _own(
-    tx: Tx,
+    work: Work,
     area: str,
     gateway: str,
     part: str,
@@ -112,15 +125,15 @@ async def _own(
     before = known.get((part, condition))
     if before is seen or (before is None and not present):
         return
-    await sources.say(tx, gateway, part, condition, seen, stream="", seq=0, event_at=tx.now)
+    work.say(Source(gateway, part, condition), Word(seen, "", 0, work.now, None))
     if not present:
-        await end_own(tx, condition=condition, gateway=gateway, part=part, reason=Reason.BY_STATUS)
+        await end_own(work, condition=condition, gateway=gateway, part=part, reason=Reason.BY_STATUS)
         return
     if condition in (Condition.BUS_STUCK, Condition.EVENTS_STUCK):
-        homes = await sources.homes(tx, gateway, detail.get("bus"))
+        homes = await sources.homes(work.tx, gateway, detail.get("bus"))
         detail = {**detail, "homes": homes, "count": len(homes)}
     await raise_own(
-        tx,
+        work,
         condition=condition,
         gateway=gateway,
         part=part,

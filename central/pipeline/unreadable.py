@@ -15,6 +15,7 @@ from msgspec import Meta, Raw, Struct
 
 from central.pipeline.answer import answer
 from central.pipeline.own import raise_failed_event
+from central.pipeline.work import together
 from central.store import events, lanes
 from central.store.events import EventRow
 from central.store.pool import Tx
@@ -56,7 +57,7 @@ async def take_unreadable_events(
     tx: Tx, area: str, gateway: str, found: Envelope, why: str, received_at: datetime
 ) -> Ack:
     """Ask for one event at a time; store a single one raw. Returns the answer."""
-    cursor = await lanes.lock(tx, area, gateway, found.stream, Lane.EVENTS.value)
+    cursor, _ = await lanes.lock(tx, area, gateway, found.stream, Lane.EVENTS.value)
     asks = [Ask.ONE_BY_ONE]
     if len(found.events) == 1:
         asks = []
@@ -73,7 +74,7 @@ async def take_unreadable_events(
 async def take_unreadable_readings(tx: Tx, area: str, gateway: str, found: Envelope) -> Ack:
     """Readings that cannot be read are lost: note the gap and go on behind them. Returns the answer."""
     lane = Lane.READINGS.value
-    cursor = await lanes.lock(tx, area, gateway, found.stream, lane)
+    cursor, _ = await lanes.lock(tx, area, gateway, found.stream, lane)
     last = found.first_seq + len(found.t) - 1
     if found.first_seq <= cursor + 1 and last > cursor:
         await lanes.note_gap(tx, gateway, found.stream, lane, (cursor + 1, last))
@@ -110,7 +111,9 @@ async def _store_raw(
     )
     (event_id,) = await events.insert(tx, [row])
     text = f"事件无法读取 / an event cannot be read: {row.failed}"
-    await raise_failed_event(tx, area=area, gateway=gateway, text=text, event=event_id)
+    await together(
+        tx, lambda work: raise_failed_event(work, area=area, gateway=gateway, text=text, event=event_id)
+    )
 
 
 def _echo(found: Envelope) -> int | None:

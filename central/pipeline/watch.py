@@ -5,18 +5,21 @@ Law of this file: rows hold the truth, whoever calls this and how often; a resta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import structlog
 
 from central.engine.due import fire
-from central.engine.model import Condition, Reason
+from central.engine.model import Alarm, Condition, Reason
 from central.engine.policy import policy_for
 from central.pipeline.carry_out import Cause, carry_out
 from central.pipeline.judge import silence
 from central.pipeline.own import end_own, raise_own
+from central.pipeline.work import Work, together
 from central.store import alarms, due, leases, sources
 from central.store.errors import StoreConflict, StoreDown
 from central.store.pool import Tx
-from central.store.savepoint import savepoint
 
 _log = structlog.get_logger()
 _BATCH = 100
@@ -25,66 +28,82 @@ _ROUNDS = 10
 
 async def run_due(tx: Tx) -> int:
     """Do what is due of up to 100 alarms that nobody else works on. Returns how many rows were done."""
+    ready = await due.ready(tx, _BATCH)
+    try:
+        return await together(tx, lambda work: _due_of(work, ready))
+    except (StoreDown, StoreConflict):
+        raise
+    except Exception as error:  # noqa: BLE001 - one of them; the others must climb
+        _log.error("due steps failed together", alarms=len(ready), error=f"{type(error).__name__}: {error}")
     done = 0
-    for alarm_id in await due.ready(tx, _BATCH):
+    for alarm in ready:
         try:
-            async with savepoint(tx):
-                done += await _due_of(tx, alarm_id)
+            done += await together(tx, partial(_due_of, ids=[alarm]))
         except (StoreDown, StoreConflict):
             raise
         except Exception as error:  # noqa: BLE001 - the other alarms must climb
-            _log.critical("a due step failed", alarm=alarm_id, error=f"{type(error).__name__}: {error}")
+            _log.critical("a due step failed", alarm=alarm, error=f"{type(error).__name__}: {error}")
     return done
 
 
 async def sweep(tx: Tx) -> int:
     """Raise silent gateways and deaf areas, end what is over. Returns how many alarms that touched."""
-    touched = await _hearing(tx)
-    for silent in await leases.take_silent(tx):
-        homes = await sources.homes(tx, silent.gateway)
+    return await together(tx, _sweep)
+
+
+async def _sweep(work: Work) -> int:
+    touched = await _hearing(work)
+    silent = await leases.take_silent(work.tx)
+    for one in silent:
+        homes = await sources.homes(work.tx, one.gateway)
         await raise_own(
-            tx,
+            work,
             condition=Condition.GATEWAY_SILENT,
-            gateway=silent.gateway,
+            gateway=one.gateway,
             part="",
-            area=silent.area,
+            area=one.area,
             reason=Reason.NO_HEARTBEAT,
             detail={
                 "homes": homes,
                 "count": len(homes),
-                "heard_at": silent.heard_at.isoformat(),
-                "said_goodbye": silent.said_goodbye,
+                "heard_at": one.heard_at.isoformat(),
+                "said_goodbye": one.said_goodbye,
             },
         )
         # Smoke behind it is not folded: whoever is called for it learns that nobody can look any more.
-        await silence(tx, await alarms.lock_open_life_of_gateway(tx, silent.gateway), Cause())
+        await silence(work, await work.open_life_of_gateway(one.gateway), Cause())
         touched += 1
     return touched
 
 
-async def _due_of(tx: Tx, alarm_id: int) -> int:
+async def _due_of(work: Work, ids: Sequence[int]) -> int:
+    await work.learn_due(ids)
     done = 0
-    for _ in range(_ROUNDS):
-        rows = await due.of_alarm(tx, alarm_id)
-        alarm = await alarms.lock_alarm(tx, alarm_id)
-        if not rows or alarm is None:
-            break
-        row = rows[0]
-        decision = fire(alarm, row.kind, row.step, row.due_at, policy_for(alarm.condition), tx.now)
-        await carry_out(tx, alarm, decision, Cause())
-        done += 1
+    for alarm in await alarms.lock_alarms(work.tx, ids):
+        done += await _climb(work, alarm)
     return done
 
 
-async def _hearing(tx: Tx) -> int:
+async def _climb(work: Work, alarm: Alarm) -> int:
+    for done in range(_ROUNDS):
+        waiting = await work.next_due(alarm.id)
+        if waiting is None:
+            return done
+        kind, row = waiting
+        decision = fire(alarm, kind, row.step, row.due_at, policy_for(alarm.condition), work.now)
+        alarm = await carry_out(work, alarm, decision, Cause()) or alarm
+    return _ROUNDS
+
+
+async def _hearing(work: Work) -> int:
     touched = 0
-    for area, heard_at in (await leases.hearing(tx)).items():
+    for area, heard_at in (await leases.hearing(work.tx)).items():
         part = f"ear:{area}"
-        if tx.now - heard_at > leases.DEAF_AFTER:
-            if await alarms.lock_open(tx, None, part, Condition.SYSTEM) is not None:
+        if work.now - heard_at > leases.DEAF_AFTER:
+            if await work.open_alarm(None, part, Condition.SYSTEM) is not None:
                 continue
             await raise_own(
-                tx,
+                work,
                 condition=Condition.SYSTEM,
                 gateway=None,
                 part=part,
@@ -98,7 +117,7 @@ async def _hearing(tx: Tx) -> int:
             touched += 1
         else:
             ended = await end_own(
-                tx, condition=Condition.SYSTEM, gateway=None, part=part, reason=Reason.HEARD_AGAIN
+                work, condition=Condition.SYSTEM, gateway=None, part=part, reason=Reason.HEARD_AGAIN
             )
             touched += ended is not None
     return touched

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
 from central.engine.model import Alarm, AlarmState, Cause, Condition, Disposition, Reason, Severity
-from central.store.pool import Tx, notify, one
+from central.store.pool import Tx
+from central.store.rows import rows
 from central.store.sql import queries
 
 
@@ -102,25 +101,18 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class NewAlarm:
-    """What an alarm is born with."""
+class Line:
+    """A new line for an alarm's time line."""
 
-    condition: Condition
-    severity: Severity
-    state: AlarmState
-    area: str
-    part: str
-    event_at: datetime
-    gateway: str | None = None
-    grid: str | None = None
-    building: str | None = None
-    household: str | None = None
-    placement: int | None = None
-    address_known: bool = True
-    late: bool = False
+    alarm: int
+    what: str
+    reason: Reason
+    from_state: AlarmState | None = None
+    to_state: AlarmState | None = None
+    who: str = "system"
+    from_where: str = ""
     event: int | None = None
-    cleared_at: datetime | None = None
-    detail: Mapping[str, Any] | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 _sql = queries("alarms")
@@ -132,20 +124,20 @@ async def alarm(tx: Tx, alarm_id: int) -> Alarm | None:
     return _alarm(row) if row else None
 
 
-async def lock_alarm(tx: Tx, alarm_id: int) -> Alarm | None:
-    """The same, held until the transaction ends."""
-    row = await (await tx.conn.execute(_sql["lock_alarm"], {"id": alarm_id})).fetchone()
-    return _alarm(row) if row else None
+async def lock_alarms(tx: Tx, ids: Collection[int]) -> list[Alarm]:
+    """Alarms by their ids, held until the transaction ends."""
+    return [_alarm(row) for row in await _fetch(tx, "lock_alarms", ids=list(ids))]
 
 
-async def lock_open(tx: Tx, gateway: str | None, part: str, condition: Condition) -> Alarm | None:
-    """The open alarm of one source (gateway, part, condition), held until the transaction ends."""
-    row = await (
-        await tx.conn.execute(
-            _sql["lock_open"], {"gateway": gateway, "part": part, "condition": condition.value}
-        )
-    ).fetchone()
-    return _alarm(row) if row else None
+async def lock_open(
+    tx: Tx, gateway: str | None, parts: Collection[str], detectors: Collection[str] = ()
+) -> list[Alarm]:
+    """Open alarms of parts of a gateway (None: the centre), and of detectors whichever gateway told of them.
+
+    Held until the transaction ends.
+    """
+    found = await _fetch(tx, "lock_open", gateway=gateway, parts=list(parts), detectors=list(detectors))
+    return [_alarm(row) for row in found]
 
 
 async def lock_latest(
@@ -158,14 +150,6 @@ async def lock_latest(
     key = {"gateway": gateway, "part": part, "condition": condition.value, "at": at, "span": span}
     row = await (await tx.conn.execute(_sql["lock_latest"], key)).fetchone()
     return _alarm(row) if row else None
-
-
-async def lock_open_of_part(tx: Tx, part: str, condition: Condition | None = None) -> list[Alarm]:
-    """Open alarms of a detector, whichever gateway told of it; held until the transaction ends."""
-    cursor = await tx.conn.execute(
-        _sql["lock_open_of_part"], {"part": part, "condition": condition.value if condition else None}
-    )
-    return [_alarm(row) for row in await cursor.fetchall()]
 
 
 async def lock_open_life_of_gateway(tx: Tx, gateway: str, bus: str | None = None) -> list[Alarm]:
@@ -187,99 +171,38 @@ async def covered(tx: Tx, gateway: str | None, part: str, condition: Condition, 
     return await cursor.fetchone() is not None
 
 
-async def insert(tx: Tx, new: NewAlarm) -> Alarm | None:
-    """A new open alarm, linked to the one of the same source closed within the last day.
-
-    None when another transaction opened it first.
-    """
-    key = {"gateway": new.gateway, "part": new.part, "condition": new.condition.value}
-    last = await (await tx.conn.execute(_sql["last_closed"], {**key, "now": tx.now})).fetchone()
-    values = {
-        **key,
-        "severity": new.severity.value,
-        "area": new.area,
-        "grid": new.grid,
-        "building": new.building,
-        "household": new.household,
-        "placement": new.placement,
-        "address_known": new.address_known,
-        "state": new.state.value,
-        "late": new.late,
-        "opened_at": tx.now,
-        "event_at": new.event_at,
-        "event": new.event,
-        "cleared_at": new.cleared_at,
-        "linked_to": last["id"] if last else None,
-        "detail": Jsonb(dict(new.detail or {})),
-    }
-    row = await (await tx.conn.execute(_sql["insert_alarm"], values)).fetchone()
-    return _alarm(row) if row else None
+async def last_closed(
+    tx: Tx, gateway: str | None, parts: Collection[str]
+) -> dict[tuple[str, Condition], int]:
+    """By part and condition the alarm that was closed last, where that was less than a day ago."""
+    found = await _fetch(tx, "last_closed", gateway=gateway, parts=list(parts), now=tx.now)
+    return {(row["part"], Condition(row["condition"])): int(row["id"]) for row in found}
 
 
-async def save(tx: Tx, changed: Alarm) -> None:
+async def reserve(tx: Tx, count: int) -> list[int]:
+    """Ids for so many new alarms, ascending."""
+    return [int(row["id"]) for row in await _fetch(tx, "reserve", count=count)]
+
+
+async def insert(tx: Tx, new: Sequence[Alarm]) -> int:
+    """Write new alarms, and return how many: what another transaction opened first is left out."""
+    return (await tx.conn.execute(_sql["insert"], {"rows": rows(new)})).rowcount
+
+
+async def save(tx: Tx, changed: Sequence[Alarm]) -> None:
     """Write back what the lifecycle may change."""
-    await tx.conn.execute(
-        _sql["save_alarm"],
-        {
-            "id": changed.id,
-            "state": changed.state.value,
-            "round": changed.round,
-            "cleared_at": changed.cleared_at,
-            "acknowledged_at": changed.acknowledged_at,
-            "acknowledged_by": changed.acknowledged_by,
-            "on_way_at": changed.on_way_at,
-            "closed_at": changed.closed_at,
-            "closed_by": changed.closed_by,
-            "disposition": changed.disposition.value if changed.disposition else None,
-            "cause": changed.cause.value if changed.cause else None,
-            "remark": changed.remark,
-        },
-    )
+    await tx.conn.execute(_sql["save"], {"rows": rows(changed)})
 
 
-async def set_detail(tx: Tx, alarm_id: int, detail: Mapping[str, Any]) -> None:
-    """Replace what is said beside the alarm."""
-    await tx.conn.execute(_sql["set_detail"], {"id": alarm_id, "detail": Jsonb(dict(detail))})
-
-
-async def log(
-    tx: Tx,
-    alarm_id: int,
-    what: str,
-    reason: Reason,
-    *,
-    before: AlarmState | None = None,
-    after: AlarmState | None = None,
-    who: str = "system",
-    from_where: str = "",
-    event: int | None = None,
-    detail: Mapping[str, Any] | None = None,
-) -> int:
-    """One line on the alarm's time line, and a wake-up on channel `alarm`; returns the line's id."""
-    cursor = await tx.conn.execute(
-        _sql["insert_log"],
-        {
-            "alarm": alarm_id,
-            "at": tx.now,
-            "what": what,
-            "from_state": before.value if before else None,
-            "to_state": after.value if after else None,
-            "who": who,
-            "from_where": from_where,
-            "reason": reason.value,
-            "event": event,
-            "detail": Jsonb(dict(detail or {})),
-        },
-    )
-    line = int(one(await cursor.fetchone())["id"])
-    await notify(tx, "alarm", str(alarm_id))
-    return line
+async def log(tx: Tx, lines: Sequence[Line]) -> None:
+    """Write lines on time lines, in order, and wake whoever listens on channel `alarm`."""
+    await tx.conn.execute(_sql["log"], {"rows": rows(lines), "now": tx.now})
+    await tx.conn.execute(_sql["wake"], {"ids": sorted({line.alarm for line in lines})})
 
 
 async def timeline(tx: Tx, alarm_id: int) -> list[LogEntry]:
     """All that happened to an alarm, in order."""
-    rows = await (await tx.conn.execute(_sql["timeline"], {"id": alarm_id})).fetchall()
-    return [LogEntry(**row) for row in rows]
+    return [LogEntry(**row) for row in await _fetch(tx, "timeline", id=alarm_id)]
 
 
 async def describe(tx: Tx, alarm_id: int) -> AlarmFacts | None:
@@ -294,6 +217,10 @@ async def describe(tx: Tx, alarm_id: int) -> AlarmFacts | None:
         for birth_year, rest in [(resident.pop("birth_year"), resident)]
     )
     return AlarmFacts(**_words(row), residents=residents)
+
+
+async def _fetch(tx: Tx, statement: str, **values: object) -> list[dict[str, Any]]:
+    return await (await tx.conn.execute(_sql[statement], values)).fetchall()
 
 
 def _alarm(row: dict[str, Any]) -> Alarm:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from central.notifier.plan import Contact, Planned, PurposeWord
 from central.notifier.retry import longest_wait
 from central.store.pool import Tx, notify, one
+from central.store.rows import rows
 from central.store.sql import queries
 
 OutcomeWord = Literal["temporary", "permanent", "rate_limited"]
@@ -62,13 +63,9 @@ async def enqueue(tx: Tx, planned: Sequence[Planned]) -> int:
     """Plan messages for now; a key that is there already is left alone. Returns how many are new."""
     if not planned:
         return 0
-    rows = [{**_columns(message), "at": tx.now} for message in planned]
-    async with tx.conn.cursor() as cursor:
-        await cursor.executemany(_SQL["enqueue"], rows)
-        new = cursor.rowcount
-    if new:
-        await notify(tx, "delivery")
-    return new
+    cursor = await tx.conn.execute(_SQL["enqueue"], {"rows": rows(planned), "now": tx.now})
+    await notify(tx, "delivery")
+    return cursor.rowcount
 
 
 async def claim(
@@ -94,8 +91,8 @@ async def claim(
         "until": until,
         "longest_wait": LONGEST_WAIT[urgent],
     }
-    rows = await (await tx.conn.execute(_SQL["claim"], values)).fetchall()
-    return [_claimed(row, until) for row in rows]
+    taken = await (await tx.conn.execute(_SQL["claim"], values)).fetchall()
+    return [_claimed(row, until) for row in taken]
 
 
 async def standing(tx: Tx, claimed: Claimed) -> tuple[bool, Standing]:
@@ -149,8 +146,8 @@ async def mark(
 
 async def contacts(tx: Tx, worker: str) -> tuple[Contact, ...]:
     """All ways to reach a person, first things first; none when they are not on duty any more."""
-    rows = await (await tx.conn.execute(_SQL["contacts"], {"worker": worker})).fetchall()
-    return tuple(Contact(**row) for row in rows)
+    found = await (await tx.conn.execute(_SQL["contacts"], {"worker": worker})).fetchall()
+    return tuple(Contact(**row) for row in found)
 
 
 async def of_alarm(tx: Tx, alarm: int) -> list[dict[str, Any]]:
@@ -171,12 +168,8 @@ async def backlog(tx: Tx) -> Backlog:
 
 async def open_by_severity(tx: Tx) -> dict[str, int]:
     """How many alarms are not closed, for each severity."""
-    rows = await (await tx.conn.execute(_SQL["open_by_severity"])).fetchall()
-    return {row["severity"]: row["n"] for row in rows}
-
-
-def _columns(planned: Planned) -> dict[str, Any]:
-    return {name: getattr(planned, name) for name in Planned.__dataclass_fields__}
+    found = await (await tx.conn.execute(_SQL["open_by_severity"])).fetchall()
+    return {row["severity"]: row["n"] for row in found}
 
 
 def _standing(row: dict[str, Any]) -> Standing:

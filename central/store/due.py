@@ -2,59 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
 from central.engine.effects import DueKind
 from central.store.pool import Tx
+from central.store.rows import rows
 from central.store.sql import queries
 
 _sql = queries("due")
 
 
 class DueRow(NamedTuple):
-    """One kind of work for one alarm."""
+    """When one kind of work for one alarm is due."""
 
-    kind: DueKind
+    round: int
     step: int
     due_at: datetime
 
 
-async def schedule(
-    tx: Tx, alarm: int, kind: DueKind, round_: int, step: int, at: datetime, *, only_forward: bool = False
-) -> None:
-    """Set the row of this kind; with `only_forward` a row that waits for a later step stays."""
-    await tx.conn.execute(
-        _sql["schedule"],
-        {
-            "alarm": alarm,
-            "kind": kind.value,
-            "round": round_,
-            "step": step,
-            "due_at": at,
-            "only_forward": only_forward,
-        },
-    )
+Key = tuple[int, DueKind]
+"""The alarm and the kind of work."""
 
 
-async def cancel(tx: Tx, alarm: int, kind: DueKind) -> None:
-    """Nothing of this kind is due any more."""
-    await tx.conn.execute(_sql["cancel"], {"alarm": alarm, "kind": kind.value})
+async def schedule(tx: Tx, wanted: dict[Key, DueRow]) -> None:
+    """Set these rows."""
+    values = [{"alarm": alarm, "kind": kind, **row._asdict()} for (alarm, kind), row in wanted.items()]
+    await tx.conn.execute(_sql["schedule"], {"rows": rows(values)})
 
 
-async def look(tx: Tx, alarm: int, kind: DueKind) -> DueRow | None:
-    """The row of this kind, due or not."""
-    row = await (await tx.conn.execute(_sql["look"], {"alarm": alarm, "kind": kind.value})).fetchone()
-    return DueRow(kind, row["step"], row["due_at"]) if row else None
+async def cancel(tx: Tx, over: Collection[Key]) -> None:
+    """Nothing of these kinds is due any more."""
+    await tx.conn.execute(_sql["cancel"], {"rows": rows([{"alarm": a, "kind": kind} for a, kind in over])})
+
+
+async def of_alarms(tx: Tx, alarms: Collection[int]) -> dict[Key, DueRow]:
+    """All that waits for these alarms, due or not."""
+    cursor = await tx.conn.execute(_sql["of_alarms"], {"alarms": list(alarms)})
+    return {
+        (int(r["alarm"]), DueKind(r["kind"])): DueRow(r["round"], r["step"], r["due_at"])
+        for r in await cursor.fetchall()
+    }
 
 
 async def ready(tx: Tx, limit: int) -> list[int]:
     """Alarms that have something due, locked; those locked by others are passed over."""
     cursor = await tx.conn.execute(_sql["ready"], {"now": tx.now, "limit": limit})
     return [int(row["id"]) for row in await cursor.fetchall()]
-
-
-async def of_alarm(tx: Tx, alarm: int) -> list[DueRow]:
-    """What is due of one alarm now, the oldest first."""
-    cursor = await tx.conn.execute(_sql["of_alarm"], {"alarm": alarm, "now": tx.now})
-    return [DueRow(DueKind(r["kind"]), r["step"], r["due_at"]) for r in await cursor.fetchall()]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from central.store.pool import Tx
+from central.store.rows import rows as as_rows
 from central.store.sql import queries
 
 _sql = queries("events")
@@ -67,12 +68,8 @@ async def seen_elsewhere(
 
 async def insert(tx: Tx, rows: Sequence[EventRow]) -> list[int]:
     """Store events; returns their ids in the same order."""
-    ids: list[int] = []
-    async with tx.conn.cursor() as cursor:
-        await cursor.executemany(_sql["insert_event"], [asdict(row) for row in rows], returning=True)
-        async for result in cursor.results():
-            ids.extend([int(row["id"]) for row in await result.fetchall()])
-    return ids
+    cursor = await tx.conn.execute(_sql["insert_events"], {"rows": as_rows(rows)})
+    return [int(row["id"]) for row in await cursor.fetchall()]
 
 
 async def mark_failed(tx: Tx, event_id: int, why: str) -> None:

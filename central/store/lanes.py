@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from central.store.pool import Tx, one
 from central.store.sql import queries
@@ -10,14 +11,23 @@ from central.store.sql import queries
 _sql = queries("lanes")
 
 
-async def lock(tx: Tx, area: str, gateway: str, stream: str, lane: str) -> int:
-    """The cursor of a lane (0 for a new one), held until the transaction ends."""
+class Held(NamedTuple):
+    """A lane whose row is ours until the transaction ends."""
+
+    cursor: int
+    """0 for a new one."""
+    began: datetime
+    """When the stream's first batch came."""
+
+
+async def lock(tx: Tx, area: str, gateway: str, stream: str, lane: str) -> Held:
+    """The lane, held until the transaction ends; a new one begins now."""
     key = {"gateway": gateway, "stream": stream, "lane": lane}
     row = await (await tx.conn.execute(_sql["lock_lane"], key)).fetchone()
     if row is None:
         await tx.conn.execute(_sql["begin_lane"], {**key, "area": area, "now": tx.now})
         row = one(await (await tx.conn.execute(_sql["lock_lane"], key)).fetchone())
-    return int(row["cursor"])
+    return Held(int(row["cursor"]), row["first_at"])
 
 
 async def look(tx: Tx, gateway: str, stream: str, lane: str) -> int:

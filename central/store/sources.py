@@ -1,11 +1,12 @@
 """What each source last said, and where it hangs.
 
-Law of this file: an older word never replaces a newer one (the caller asks `last` first); "watched" wants
-proof.
+Law of this file: an older word never replaces a newer one (the caller looks at `words` first);
+"watched" wants proof.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -13,16 +14,35 @@ from typing import Literal, NamedTuple
 from central.engine.decide import Seen
 from central.engine.model import Condition
 from central.store.pool import Tx
+from central.store.rows import rows as as_rows
 from central.store.sql import queries
 
 _sql = queries("sources")
 
 
-class Last(NamedTuple):
-    """What the source said last, and whether the word in hand is older than that."""
+class Source(NamedTuple):
+    """Who may say something, and about what."""
+
+    gateway: str
+    part: str
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a source said last: by which event, and since when that event's stream is known."""
 
     seen: Seen
-    older: bool
+    stream: str
+    seq: int
+    event_at: datetime
+    began: datetime | None
+
+    def newer_than(self, stream: str, seq: int, began: datetime | None) -> bool:
+        """Whether a word of `stream` at `seq` is older: in one stream by seq, else by which began first."""
+        if stream == self.stream:
+            return seq < self.seq
+        return began is not None and self.began is not None and began < self.began
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,40 +71,36 @@ class Watch:
     state: Literal["watched", "unwatched", "alarm"]
 
 
-async def last(
-    tx: Tx, gateway: str, part: str, condition: Condition, *, stream: str, seq: int
-) -> Last | None:
-    """What the source said last about a condition; None when it never said anything."""
-    cursor = await tx.conn.execute(
-        _sql["last"],
-        {"gateway": gateway, "part": part, "condition": condition.value, "stream": stream, "seq": seq},
-    )
-    row = await cursor.fetchone()
-    return Last(Seen(row["state"]), bool(row["older"])) if row else None
+async def words(tx: Tx, gateway: str, parts: Collection[str]) -> dict[Source, Word]:
+    """What these parts said last."""
+    rows = await tx.conn.execute(_sql["words"], {"gateway": gateway, "parts": list(parts)})
+    return {
+        Source(gateway, r["part"], Condition(r["condition"])): Word(
+            Seen(r["state"]), r["stream"], r["seq"], r["event_at"], r["began"]
+        )
+        for r in await rows.fetchall()
+    }
 
 
-async def say(
-    tx: Tx,
-    gateway: str,
-    part: str,
-    condition: Condition,
-    seen: Seen,
-    *,
-    stream: str,
-    seq: int,
-    event_at: datetime,
-) -> None:
-    """Keep what the source says now."""
+async def say(tx: Tx, said: Mapping[Source, Word]) -> None:
+    """Keep what the sources say now."""
     await tx.conn.execute(
         _sql["say"],
         {
-            "gateway": gateway,
-            "part": part,
-            "condition": condition.value,
-            "state": seen.value,
-            "stream": stream,
-            "seq": seq,
-            "event_at": event_at,
+            "rows": as_rows(
+                [
+                    {
+                        "gateway": source.gateway,
+                        "part": source.part,
+                        "condition": source.condition,
+                        "state": word.seen,
+                        "stream": word.stream,
+                        "seq": word.seq,
+                        "event_at": word.event_at,
+                    }
+                    for source, word in said.items()
+                ]
+            )
         },
     )
 
@@ -95,14 +111,16 @@ async def of_gateway(tx: Tx, gateway: str) -> dict[tuple[str, Condition], Seen]:
     return {(r["part"], Condition(r["condition"])): Seen(r["state"]) for r in await cursor.fetchall()}
 
 
-async def home(tx: Tx, detector: str, at: datetime, area: str) -> Place:
-    """The home of a detector at a moment; where it is unknown, only the `area` that told of it."""
-    row = await (await tx.conn.execute(_sql["home"], {"detector": detector, "at": at})).fetchone()
-    if row is None:
-        return Place(area)
-    return Place(
-        row["area"], row["grid"], row["building"], row["household"], row["placement"], bool(row["known"])
-    )
+async def homes_at(tx: Tx, asked: Collection[tuple[str, datetime]]) -> dict[tuple[str, datetime], Place]:
+    """The home of each detector at a moment; what is not known at all is not in the answer."""
+    detectors, moments = [name for name, _ in asked], [at for _, at in asked]
+    rows = await tx.conn.execute(_sql["homes_at"], {"detectors": detectors, "moments": moments})
+    return {
+        (r["detector"], r["at"]): Place(
+            r["area"], r["grid"], r["building"], r["household"], r["placement"], bool(r["known"])
+        )
+        for r in await rows.fetchall()
+    }
 
 
 async def gateway_place(tx: Tx, gateway: str, area: str) -> Place:
@@ -111,10 +129,10 @@ async def gateway_place(tx: Tx, gateway: str, area: str) -> Place:
     return Place(row["area"], row["grid"], row["building"], known=True) if row else Place(area)
 
 
-async def owner(tx: Tx, detector: str) -> str | None:
-    """The gateway that watches a detector now."""
-    row = await (await tx.conn.execute(_sql["owner"], {"detector": detector})).fetchone()
-    return str(row["gateway"]) if row else None
+async def owners(tx: Tx, detectors: Collection[str]) -> dict[str, str]:
+    """The gateways that watch detectors now; one that hangs nowhere is not in the answer."""
+    cursor = await tx.conn.execute(_sql["owners"], {"detectors": list(detectors)})
+    return {r["detector"]: r["gateway"] for r in await cursor.fetchall()}
 
 
 async def homes(tx: Tx, gateway: str, bus: str | None = None) -> list[str]:

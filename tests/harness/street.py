@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from central.engine.model import AlarmState, Condition, Reason, Severity
+from central.engine.model import Alarm, AlarmState, Condition, Reason, Severity
 from central.registry.csv_files import read_folder
 from central.registry.csv_import import run_import
 from central.store import alarms
@@ -58,20 +58,18 @@ async def silent(tx: Tx, gateway: str = "gw-xh-1") -> int:
 async def _open(
     tx: Tx, condition: Condition, severity: Severity, part: str, row: dict[str, Any], ago: timedelta
 ) -> int:
-    alarm = await alarms.insert(
-        tx,
-        alarms.NewAlarm(
-            condition=condition,
-            severity=severity,
-            state=AlarmState.ACTIVE_UNACKNOWLEDGED,
-            area="danshuichi",
-            part=part,
-            event_at=tx.now - ago,
-            **row,
-        ),
+    alarm = Alarm(
+        id=(await alarms.reserve(tx, 1))[0],
+        condition=condition,
+        severity=severity,
+        state=AlarmState.ACTIVE_UNACKNOWLEDGED,
+        area="danshuichi",
+        part=part,
+        opened_at=tx.now - ago,
+        event_at=tx.now - ago,
+        **row,
     )
-    assert alarm is not None
-    if ago:
-        await tx.conn.execute("UPDATE alarm SET opened_at = %s WHERE id = %s", (tx.now - ago, alarm.id))
-    await alarms.log(tx, alarm.id, "opened", Reason.FIRST_ASSERT, after=AlarmState.ACTIVE_UNACKNOWLEDGED)
+    assert await alarms.insert(tx, [alarm]) == 1
+    opened = alarms.Line(alarm.id, "opened", Reason.FIRST_ASSERT, to_state=AlarmState.ACTIVE_UNACKNOWLEDGED)
+    await alarms.log(tx, [opened])
     return alarm.id

@@ -248,7 +248,7 @@ async def test_that_the_gateway_called_by_itself_stands_on_the_time_line(databas
         token = await link_for(store, alarm)
         async with store.transaction() as tx:
             said = {"text": "已自行通知 / told: 短信 SMS …0101"}
-            await alarms.log(tx, alarm, "fallback", Reason.CENTRE_SILENT, detail=said)
+            await alarms.log(tx, [alarms.Line(alarm, "fallback", Reason.CENTRE_SILENT, detail=said)])
         async with client(store) as http:
             page = (await http.get(f"/a/{token}")).text
             assert "中心无应答，网关自行呼叫：已自行通知 / told: 短信 SMS …0101" in page

@@ -1,15 +1,16 @@
 -- name: columns_alarm
 SELECT * FROM alarm WHERE id = %(id)s
 
--- name: lock_alarm
-SELECT * FROM alarm WHERE id = %(id)s FOR UPDATE
+-- name: lock_alarms
+SELECT * FROM alarm WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE
 
 -- name: lock_open
--- The open alarm of one source, locked.
+-- Open alarms of these parts of one gateway (or of the centre), and of these detectors by whatever gateway, locked in
+-- the order of their ids.
 SELECT * FROM alarm
-WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = %(part)s AND condition = %(condition)s
-  AND state <> 'closed'
-FOR UPDATE
+WHERE state <> 'closed'
+  AND ((coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = ANY(%(parts)s)) OR part = ANY(%(detectors)s))
+ORDER BY id FOR UPDATE
 
 -- name: lock_latest
 -- The open alarm of one source, else the last one that had begun by then and was not closed long before, locked.
@@ -18,13 +19,6 @@ WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = %(part)s AND 
   AND (state <> 'closed'
        OR (event_at <= %(at)s + interval '2 seconds' AND closed_at >= %(at)s - %(span)s::interval))
 ORDER BY state <> 'closed' DESC, event_at DESC, id DESC LIMIT 1 FOR UPDATE
-
--- name: lock_open_of_part
--- Open alarms of one part by whatever gateway, locked in the order of their ids.
-SELECT * FROM alarm
-WHERE part = %(part)s AND part <> '' AND state <> 'closed'
-  AND (%(condition)s::text IS NULL OR condition = %(condition)s)
-ORDER BY id FOR UPDATE
 
 -- name: lock_open_life_of_gateway
 -- Open smoke and heat behind one gateway (or one of its buses, by the present placement), locked.
@@ -47,36 +41,54 @@ WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = %(part)s AND 
 LIMIT 1
 
 -- name: last_closed
--- The last alarm of the same part and condition, when it was closed less than a day ago.
-SELECT id FROM alarm
-WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = %(part)s AND condition = %(condition)s
+-- The last alarm of each condition of these parts, where it was closed less than a day ago.
+SELECT DISTINCT ON (part, condition) part, condition, id FROM alarm
+WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = ANY(%(parts)s)
   AND state = 'closed' AND closed_at > %(now)s - interval '1 day'
-ORDER BY closed_at DESC, id DESC LIMIT 1
+ORDER BY part, condition, closed_at DESC, id DESC
 
--- name: insert_alarm
-INSERT INTO alarm (condition, severity, area, grid, building, household, placement, gateway, part, address_known,
-                   state, late, opened_at, event_at, event, cleared_at, linked_to, detail)
-VALUES (%(condition)s, %(severity)s, %(area)s, %(grid)s, %(building)s, %(household)s, %(placement)s, %(gateway)s,
-        %(part)s, %(address_known)s, %(state)s, %(late)s, %(opened_at)s, %(event_at)s, %(event)s, %(cleared_at)s,
-        %(linked_to)s, %(detail)s)
+-- name: reserve
+-- Ids for alarms that are about to be opened.
+SELECT nextval(pg_get_serial_sequence('alarm', 'id')) AS id FROM generate_series(1, %(count)s)
+
+-- name: insert
+-- Alarms as they are at the end of the transaction that opened them. One whose source has an open alarm already is
+-- left out.
+INSERT INTO alarm (id, condition, severity, area, grid, building, household, placement, gateway, part, address_known,
+                   state, round, late, opened_at, event_at, event, cleared_at, acknowledged_at,
+                   acknowledged_by, on_way_at, closed_at, closed_by, disposition, cause, remark,
+                   linked_to, detail)
+OVERRIDING SYSTEM VALUE
+SELECT id, condition, severity, area, grid, building, household, placement, gateway, part, address_known, state,
+       round, late, opened_at, event_at, event, cleared_at, acknowledged_at, acknowledged_by, on_way_at,
+       closed_at, closed_by, disposition, cause, remark, linked_to, detail
+FROM json_to_recordset(%(rows)s::json) AS r (id bigint, condition text, severity text, area text, grid text, building text, household text, placement bigint,
+    gateway text, part text, address_known boolean, state text, round int, late boolean, opened_at timestamptz,
+    event_at timestamptz, event bigint, cleared_at timestamptz, acknowledged_at timestamptz, acknowledged_by text,
+    on_way_at timestamptz, closed_at timestamptz, closed_by text, disposition text, cause text, remark text,
+    linked_to bigint, detail jsonb)
 ON CONFLICT (coalesce(gateway, ''), part, condition) WHERE state <> 'closed' DO NOTHING
-RETURNING *
 
--- name: save_alarm
-UPDATE alarm SET state = %(state)s, round = %(round)s, cleared_at = %(cleared_at)s,
-    acknowledged_at = %(acknowledged_at)s, acknowledged_by = %(acknowledged_by)s, on_way_at = %(on_way_at)s,
-    closed_at = %(closed_at)s, closed_by = %(closed_by)s, disposition = %(disposition)s, cause = %(cause)s,
-    remark = %(remark)s
-WHERE id = %(id)s
+-- name: save
+UPDATE alarm SET state = r.state, round = r.round, cleared_at = r.cleared_at, acknowledged_at = r.acknowledged_at,
+    acknowledged_by = r.acknowledged_by, on_way_at = r.on_way_at, closed_at = r.closed_at, closed_by = r.closed_by,
+    disposition = r.disposition, cause = r.cause, remark = r.remark, detail = r.detail
+FROM json_to_recordset(%(rows)s::json) AS r (id bigint, state text, round int, cleared_at timestamptz,
+    acknowledged_at timestamptz, acknowledged_by text, on_way_at timestamptz, closed_at timestamptz, closed_by text,
+    disposition text, cause text, remark text, detail jsonb)
+WHERE alarm.id = r.id
 
--- name: set_detail
-UPDATE alarm SET detail = %(detail)s WHERE id = %(id)s
-
--- name: insert_log
+-- name: log
 INSERT INTO alarm_log (alarm, at, what, from_state, to_state, who, from_where, reason, event, detail)
-VALUES (%(alarm)s, %(at)s, %(what)s, %(from_state)s, %(to_state)s, %(who)s, %(from_where)s, %(reason)s, %(event)s,
-        %(detail)s)
-RETURNING id
+SELECT alarm, %(now)s, what, from_state, to_state, who, from_where, reason, event, detail
+FROM ROWS FROM (json_to_recordset(%(rows)s::json) AS (
+    alarm bigint, what text, from_state text, to_state text, who text, from_where text, reason text, event bigint,
+    detail jsonb)) WITH ORDINALITY AS r (alarm, what, from_state, to_state, who, from_where, reason, event, detail, n)
+ORDER BY n
+
+-- name: wake
+-- Whoever shows alarms looks at these again when the transaction commits.
+SELECT pg_notify('alarm', id::text) FROM unnest(%(ids)s::bigint[]) AS id
 
 -- name: timeline
 SELECT l.*, w.name AS who_name FROM alarm_log l LEFT JOIN worker w ON w.id = l.who WHERE l.alarm = %(id)s ORDER BY l.id

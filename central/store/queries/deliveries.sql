@@ -1,7 +1,10 @@
 -- name: enqueue
 INSERT INTO delivery (key, alarm, purpose, round, step, worker, rank, channel, address, urgent, made_at, due_at)
-VALUES (%(key)s, %(alarm)s, %(purpose)s, %(round)s, %(step)s, %(worker)s, %(rank)s, %(channel)s, %(address)s,
-        %(urgent)s, %(at)s, %(at)s)
+SELECT key, alarm, purpose, round, step, worker, rank, channel, address, urgent, %(now)s, %(now)s
+FROM ROWS FROM (json_to_recordset(%(rows)s::json) AS (
+    key text, alarm bigint, purpose text, round int, step int, worker text, rank int, channel text, address text,
+    urgent boolean)) WITH ORDINALITY AS r (key, alarm, purpose, round, step, worker, rank, channel, address, urgent, n)
+ORDER BY n
 ON CONFLICT (key) DO NOTHING
 
 -- name: claim

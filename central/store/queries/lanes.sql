@@ -4,7 +4,8 @@ VALUES (%(gateway)s, %(stream)s, %(lane)s, 0, %(area)s, %(now)s, %(now)s)
 ON CONFLICT (gateway, stream, lane) DO NOTHING
 
 -- name: lock_lane
-SELECT cursor FROM lane WHERE gateway = %(gateway)s AND stream = %(stream)s AND lane = %(lane)s FOR UPDATE
+SELECT cursor, first_at FROM lane WHERE gateway = %(gateway)s AND stream = %(stream)s AND lane = %(lane)s
+FOR UPDATE
 
 -- name: move_cursor
 UPDATE lane SET cursor = %(cursor)s, last_at = %(now)s

@@ -1,0 +1,2 @@
+DROP INDEX alarm_open_part;
+DROP INDEX alarm_source;
