@@ -50,6 +50,7 @@ GATEWAY = "gw-1"
 REPEATED = (Condition.PRE_ALARM, Condition.FAULT, Condition.CONTAMINATED, Condition.MUTED, Condition.REMOVED)
 ALARM_EVERY_S = 0.1
 LOOK_EVERY_S = 0.02
+NEW_FIRES = b"SELECT part FROM alarm WHERE condition = 'smoke' AND opened_at > now() - interval '20 seconds'"
 LIMITS = OutboxSettings()
 
 
@@ -211,7 +212,7 @@ class Watcher:
         with psycopg.connect(self._dsn, autocommit=True) as db:
             looks = 0
             while not self._end.wait(LOOK_EVERY_S):
-                for (name,) in db.execute("SELECT part FROM alarm WHERE condition = 'smoke'").fetchall():
+                for (name,) in db.execute(NEW_FIRES).fetchall():
                     self._fires.stored.setdefault(name, time.monotonic())
                 looks += 1
                 if self.events_s is None:
@@ -255,6 +256,7 @@ def centre(folder: Path, detectors: int) -> Iterator[tuple[System, Any, str]]:
         system = System(site, street(detectors, folder))
         system.prepare()
         system.start(*CENTRAL_ROLES)
+        _until_it_works(site.dsn)
         yield system, broker, "mosquitto" if mosquitto else "nats"
         system.stop()
     finally:
@@ -263,6 +265,21 @@ def centre(folder: Path, detectors: int) -> Iterator[tuple[System, Any, str]]:
         phone.stop()
         broker.kill9()
         database.stop()
+
+
+def _until_it_works(dsn: str) -> None:
+    """The centre is back when all its roles work, not when their processes begin to start."""
+    up = (
+        "SELECT EXISTS (SELECT FROM ear) AND count(DISTINCT application_name) >= %s"
+        " FROM pg_stat_activity WHERE application_name = ANY(%s)"
+    )
+    names = [f"smokewatch-{role}" for role in CENTRAL_ROLES]
+    with psycopg.connect(dsn, autocommit=True) as db:
+        until = time.monotonic() + 60
+        while not (db.execute(up.encode(), (len(names), names)).fetchone() or (False,))[0]:
+            if time.monotonic() > until:
+                raise SystemExit("the centre does not come up")
+            time.sleep(0.05)
 
 
 def checked(dsn: str, outbox: Outbox, written: Written, fires: Fires) -> dict[str, int]:

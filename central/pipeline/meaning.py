@@ -32,23 +32,27 @@ async def prepare(work: Work, todo: Sequence[tuple[Told, Event]]) -> None:
     """Look up in one go what `take` will ask for one event after the other."""
     parts: set[str] = set()
     detectors: set[str] = set()
-    opening: list[tuple[str, datetime]] = []
-    gateway = todo[0][0].gateway
+    moments: list[tuple[str, datetime]] = []
+    births: list[tuple[str, Condition]] = []
+    gateway, area = todo[0][0].gateway, todo[0][0].area
     for told, event in todo:
         part = _part(event)
         parts.add(part)
         if event.detector is not None:
             detectors.add(part)
-            if event.kind is EventKind.ASSERT:
-                opening.append((part, told.at))
+            if event.kind is EventKind.ASSERT and event.condition is not None:
+                moments.append((part, told.at))
+                births.append((part, Condition(event.condition.value)))
         if event.states is not None:
             parts.update(event.states)
             detectors.update(event.states)
     await work.learn_words(gateway, parts)
     await work.learn_parts(gateway, parts, detectors)
-    if opening:
-        await work.learn_homes(opening)
-        await work.expect(gateway, {part for part, _ in opening}, len(opening))
+    if births:
+        await work.learn_homes(moments)
+        places = [await work.home(part, at, area) for part, at in moments]
+        await work.learn_people({(place.grid, place.area) for place in places})
+        await work.expect(gateway, births)
 
 
 async def take(work: Work, told: Told, event: Event) -> bool:

@@ -19,6 +19,7 @@ from central.store import alarms, deliveries, due, people, sources
 from central.store.alarms import Line
 from central.store.due import DueRow
 from central.store.errors import StoreConflict
+from central.store.people import Duty
 from central.store.pool import Tx
 from central.store.savepoint import in_one_go, savepoint
 from central.store.sources import Place, Source, Word
@@ -63,11 +64,12 @@ class Work:
         self._open: dict[_Key, Alarm] = {}
         self._new: dict[int, Alarm] = {}
         self._changed: dict[int, Alarm] = {}
-        self._known_closed: set[tuple[str | None, str]] = set()
+        self._known_closed: set[_Key] = set()
         self._closed: dict[_Key, int] = {}
         self._ids: list[int] = []
         self._places: dict[tuple[str, datetime], Place | None] = {}
-        self._people: dict[tuple[str | None, str, Target], list[Recipient]] = {}
+        self._known_duties: set[tuple[str | None, str]] = set()
+        self._people: dict[Duty, list[Recipient]] = {}
         self._lines: list[Line] = []
         self._known_due: set[int] = set()
         self._due: dict[due.Key, DueRow] = {}
@@ -146,22 +148,22 @@ class Work:
 
     async def open(self, born: Alarm) -> Alarm:
         """A new alarm (its `id` is 0), linked to the one of its source closed within the last day."""
-        await self.expect(born.gateway, (born.part,), 1)
+        await self.expect(born.gateway, [(born.part, born.condition)])
         key = (born.gateway, born.part, born.condition)
         alarm = replace(born, id=self._ids.pop(0), linked_to=self._closed.get(key))
         self._new[alarm.id] = self._open[key] = alarm
         self._known_due.add(alarm.id)
         return alarm
 
-    async def expect(self, gateway: str | None, parts: Collection[str], count: int) -> None:
-        """Look up, once, what so many new alarms of these parts will need."""
-        asked = {part for part in parts if (gateway, part) not in self._known_closed}
+    async def expect(self, gateway: str | None, births: Sequence[tuple[str, Condition]]) -> None:
+        """Look up, once, what new alarms of these parts and conditions will need."""
+        asked = {one for one in births if (gateway, *one) not in self._known_closed}
         if asked:
             for (part, condition), last in (await alarms.last_closed(self.tx, gateway, asked)).items():
                 self._closed.setdefault((gateway, part, condition), last)
-            self._known_closed |= {(gateway, part) for part in asked}
-        if len(self._ids) < count:
-            self._ids += await alarms.reserve(self.tx, count - len(self._ids))
+            self._known_closed |= {(gateway, *one) for one in asked}
+        if len(self._ids) < len(births):
+            self._ids += await alarms.reserve(self.tx, len(births) - len(self._ids))
 
     def save(self, alarm: Alarm) -> None:
         """An alarm has changed."""
@@ -191,12 +193,17 @@ class Work:
         await self.learn_homes([(detector, at)])
         return self._places[detector, at] or Place(area)
 
+    async def learn_people(self, places: Collection[tuple[str | None, str]]) -> None:
+        """Look up, once, who has a duty towards these (grid, area)."""
+        asked = {place for place in places if place not in self._known_duties}
+        if asked:
+            self._people |= await people.recipients(self.tx, asked)
+            self._known_duties |= asked
+
     async def recipients(self, alarm: Alarm, target: Target) -> list[Recipient]:
-        """As `people.recipients`."""
-        key = (alarm.grid, alarm.area, target)
-        if key not in self._people:
-            self._people[key] = await people.recipients(self.tx, alarm, target)
-        return self._people[key]
+        """Those who have this duty towards an alarm's place."""
+        await self.learn_people(((alarm.grid, alarm.area),))
+        return self._people.get(Duty(alarm.grid, alarm.area, target), [])
 
     def tell(self, messages: Sequence[Planned]) -> None:
         """Messages to people, for now."""

@@ -172,10 +172,11 @@ async def covered(tx: Tx, gateway: str | None, part: str, condition: Condition, 
 
 
 async def last_closed(
-    tx: Tx, gateway: str | None, parts: Collection[str]
+    tx: Tx, gateway: str | None, asked: Collection[tuple[str, Condition]]
 ) -> dict[tuple[str, Condition], int]:
     """By part and condition the alarm that was closed last, where that was less than a day ago."""
-    found = await _fetch(tx, "last_closed", gateway=gateway, parts=list(parts), now=tx.now)
+    parts, conditions = [part for part, _ in asked], [condition.value for _, condition in asked]
+    found = await _fetch(tx, "last_closed", gateway=gateway, parts=parts, conditions=conditions, now=tx.now)
     return {(row["part"], Condition(row["condition"])): int(row["id"]) for row in found}
 
 

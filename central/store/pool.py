@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,7 +51,6 @@ class Store:
             connection_class=psycopg.AsyncConnection[DictRow],
             kwargs={
                 "row_factory": dict_row,
-                "autocommit": True,
                 "application_name": f"smokewatch-{name}",
                 "connect_timeout": 5,
                 # A dead peer is noticed in half a minute, a stuck statement ends.
@@ -65,7 +64,6 @@ class Store:
             max_waiting=200,
             timeout=10,
             reconnect_timeout=5,
-            check=AsyncConnectionPool.check_connection,
             open=False,
         )
 
@@ -85,10 +83,27 @@ class Store:
         outcome is unknown: the caller's work must bear repetition.
         """
         with translated():
-            async with self._pool.connection() as conn, conn.transaction():
-                row = await (await conn.execute("SELECT now() AS now")).fetchone()
-                assert row is not None
-                yield Tx(conn, row["now"].astimezone(UTC) + self._shift())
+            async with AsyncExitStack() as held:
+                conn, now = await self._begin(held)
+                yield Tx(conn, now.astimezone(UTC) + self._shift())
+
+    async def _begin(self, held: AsyncExitStack) -> tuple[Connection, datetime]:
+        """Begin on a connection of the pool, in one round trip; those that died meanwhile are dropped."""
+        for left in range(self._pool.max_size, -1, -1):
+            try:
+                async with AsyncExitStack() as ours:
+                    conn = await ours.enter_async_context(self._pool.connection())
+                    async with conn.pipeline():  # with the BEGIN that goes before it
+                        cursor = await conn.execute("SELECT now() AS now")
+                    now: datetime = one(await cursor.fetchone())["now"]
+                    held.push_async_exit(ours.pop_all())
+                    return conn, now
+            except (PoolTimeout, PoolClosed, TooManyRequests):
+                raise
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                if left == 0:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     async def listen(self, channel: str, wake: Callable[[], None]) -> None:
         """Call `wake` at each NOTIFY on `channel`, for ever; after a lost connection once more.

@@ -41,11 +41,14 @@ WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = %(part)s AND 
 LIMIT 1
 
 -- name: last_closed
--- The last alarm of each condition of these parts, where it was closed less than a day ago.
-SELECT DISTINCT ON (part, condition) part, condition, id FROM alarm
-WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = ANY(%(parts)s)
-  AND state = 'closed' AND closed_at > %(now)s - interval '1 day'
-ORDER BY part, condition, closed_at DESC, id DESC
+-- The last alarm of each of these parts and conditions, where it was closed less than a day ago.
+SELECT q.part, q.condition, a.id FROM unnest(%(parts)s::text[], %(conditions)s::text[]) AS q (part, condition)
+CROSS JOIN LATERAL (
+    SELECT id FROM alarm
+    WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = q.part AND condition = q.condition
+      AND state = 'closed' AND closed_at > %(now)s - interval '1 day'
+    ORDER BY closed_at DESC, id DESC LIMIT 1
+) a
 
 -- name: reserve
 -- Ids for alarms that are about to be opened.

@@ -1,6 +1,10 @@
 -- name: digests
+-- What is stored of the rows of a batch, and above the cursor.
 SELECT seq, digest FROM event
-WHERE gateway = %(gateway)s AND stream = %(stream)s AND (seq BETWEEN %(first)s AND %(last)s OR seq > %(cursor)s)
+WHERE gateway = %(gateway)s AND stream = %(stream)s AND seq BETWEEN %(first)s AND %(last)s
+UNION ALL
+SELECT seq, digest FROM event
+WHERE gateway = %(gateway)s AND stream = %(stream)s AND seq > %(cursor)s AND seq NOT BETWEEN %(first)s AND %(last)s
 
 -- name: elsewhere
 -- What the gateway told under other streams in this boot, within the monotonic span of a batch.
