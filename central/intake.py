@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
@@ -54,6 +54,10 @@ class Parcel:
     """The loop's clock, seconds."""
 
 
+Moment = Callable[[Parcel], datetime]
+"""When a parcel arrived (UTC)."""
+
+
 class Answer(NamedTuple):
     """What is to be published, now that its cause is committed."""
 
@@ -84,7 +88,7 @@ class Intake:
             return await self._unreadable(parcel, address, str(error))
         try:
             counted, ack = await self._patiently(
-                parcel, lambda tx, at: _store(tx, address, message, at, retained=parcel.retained)
+                parcel, lambda tx, at: _store(tx, address, message, at(parcel), retained=parcel.retained)
             )
         except (StoreDown, StoreConflict) as error:
             _log.warning("parcel let go", topic=parcel.topic, error=str(error))
@@ -92,9 +96,46 @@ class Intake:
         except Exception as error:  # noqa: BLE001 -- the next parcel must be taken
             _log.exception("parcel failed", topic=parcel.topic)
             return await self._unreadable(parcel, address, f"{type(error).__name__}: {error}")
-        for name, count in counted.items():
-            _COUNTERS[name].inc(count)
+        _count(counted)
         return _answer(address, ack)
+
+    async def take_readings(self, parcels: Sequence[Parcel]) -> list[Answer]:
+        """Store parcels of readings together: one transaction for all of them. Returns what to answer.
+
+        As patient as `take`; when they cannot be stored together, each is stored alone.
+        """
+        read: list[tuple[Parcel, Address, ReadingBatch]] = []
+        answers: list[Answer | None] = []
+        for parcel in parcels:
+            try:
+                address = parse(parcel.topic)
+                message = codec.decode(address.channel, parcel.payload)
+            except RemoteError:
+                answers.append(await self.take(parcel))
+            else:
+                assert isinstance(message, ReadingBatch), "the topic says so"
+                read.append((parcel, address, message))
+            await asyncio.sleep(0)  # a fire may have come meanwhile
+        if read:
+            answers += await self._together(read)
+        return [answer for answer in answers if answer is not None]
+
+    async def _together(self, read: Sequence[tuple[Parcel, Address, ReadingBatch]]) -> list[Answer | None]:
+        async def store(tx: Tx, at: Moment) -> tuple[Counter[str], list[Ack]]:
+            counted: Counter[str] = Counter()
+            arrivals = [pipeline.Arrival(a.area, a.gateway, batch, at(p)) for p, a, batch in read]
+            return counted, await pipeline.take_readings(tx, arrivals, counted)
+
+        try:
+            counted, acks = await self._patiently(read[-1][0], store)
+        except (StoreDown, StoreConflict) as error:
+            _log.warning("readings let go", parcels=len(read), error=str(error))
+            return []
+        except Exception:  # noqa: BLE001 -- one of them; the others are stored
+            _log.exception("readings are stored one by one", parcels=len(read))
+            return [await self.take(parcel) for parcel, _, _ in read]
+        _count(counted)
+        return [_answer(address, ack) for (_, address, _), ack in zip(read, acks, strict=True)]
 
     async def _unreadable(self, parcel: Parcel, address: Address, why: str) -> Answer | None:
         await self._put_aside(parcel, address.gateway, why, address.channel.name.lower())
@@ -102,10 +143,10 @@ class Intake:
         if found is None:
             return None
 
-        async def tell(tx: Tx, at: datetime) -> Ack | None:
+        async def tell(tx: Tx, at: Moment) -> Ack | None:
             if address.channel is Channel.EVENTS:
                 return await pipeline.take_unreadable_events(
-                    tx, address.area, address.gateway, found, why, at
+                    tx, address.area, address.gateway, found, why, at(parcel)
                 )
             if address.channel is Channel.READINGS:
                 return await pipeline.take_unreadable_readings(tx, address.area, address.gateway, found)
@@ -121,9 +162,14 @@ class Intake:
         metrics.QUARANTINED.labels(reason=label).inc()
         _log.warning("quarantined", topic=parcel.topic[:200], reason=why)
 
-        async def keep(tx: Tx, at: datetime) -> None:
+        async def keep(tx: Tx, at: Moment) -> None:
             await quarantine.keep(
-                tx, received_at=at, topic=parcel.topic, gateway=gateway, reason=why, payload=parcel.payload
+                tx,
+                received_at=at(parcel),
+                topic=parcel.topic,
+                gateway=gateway,
+                reason=why,
+                payload=parcel.payload,
             )
 
         try:
@@ -131,15 +177,17 @@ class Intake:
         except Exception:  # noqa: BLE001 -- the next parcel must be taken
             _log.exception("quarantine failed", topic=parcel.topic[:200])
 
-    async def _patiently(self, parcel: Parcel, work: Callable[[Tx, datetime], Awaitable[_T]]) -> _T:
-        """Run `work` in a transaction; while the database is away or busy, again and again."""
+    async def _patiently(self, parcel: Parcel, work: Callable[[Tx, Moment], Awaitable[_T]]) -> _T:
+        """Run `work` in a transaction; while the database is away or busy, again and again.
+
+        It is told how to learn when a parcel arrived, by the transaction's clock.
+        """
         clock = asyncio.get_running_loop().time
         pause = FIRST_PAUSE_S
         while True:
             try:
                 async with self._store.transaction() as tx:
-                    received_at = tx.now - timedelta(seconds=clock() - parcel.arrived)
-                    return await work(tx, received_at)
+                    return await work(tx, _moments(tx.now, clock()))
             except (StoreDown, StoreConflict) as error:
                 if clock() - parcel.arrived > PATIENCE_S:
                     raise
@@ -158,7 +206,8 @@ async def _store(
             ack = await pipeline.take_events(tx, area, gateway, message, received_at, counted)
             return counted, ack
         case ReadingBatch():
-            ack = await pipeline.take_readings(tx, area, gateway, message, received_at, counted)
+            arrival = pipeline.Arrival(area, gateway, message, received_at)
+            (ack,) = await pipeline.take_readings(tx, [arrival], counted)
             return counted, ack
         case Status():
             return counted, await pipeline.take_status(
@@ -166,6 +215,15 @@ async def _store(
             )
         case _:
             raise RemoteError(f"gateways do not speak on {address.channel.value}")
+
+
+def _moments(now: datetime, clock_s: float) -> Moment:
+    return lambda parcel: now - timedelta(seconds=clock_s - parcel.arrived)
+
+
+def _count(counted: Counter[str]) -> None:
+    for name, count in counted.items():
+        _COUNTERS[name].inc(count)
 
 
 def _answer(address: Address, ack: Ack | None) -> Answer | None:

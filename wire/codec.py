@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
@@ -225,12 +226,18 @@ def _check_event(event: Event) -> None:
         raise _ShapeError(f"event {event.seq}: a snapshot names its detectors in states only")
 
 
+_IDS = re.compile(r"[a-z0-9-]{1,32}(?:\n[a-z0-9-]{1,32})*")
+
+
 def _check_readings(batch: ReadingBatch) -> None:
     if batch.oldest_seq > batch.first_seq:
         raise _ShapeError(f"oldest_seq {batch.oldest_seq} is above first_seq {batch.first_seq}")
     rows = len(batch.t)
     if len(batch.detector) != rows:
         raise _ShapeError(f"detector has {len(batch.detector)} rows, t has {rows}")
+    if _IDS.fullmatch(named := "\n".join(batch.detector)) is None or named.count("\n") != rows - 1:
+        wrong = next((name for name in batch.detector if _IDS.fullmatch(name) is None), "")
+        raise _ShapeError(f"detector {wrong!r} is no id")
     for name in ("smoke", "temperature", "battery", "contamination", "status"):
         column: list[object] = getattr(batch, name)
         if len(column) not in (0, rows):
@@ -261,6 +268,12 @@ def _distinct(what: str, ids: Iterable[str]) -> None:
         seen.add(each)
 
 
+def _finite_column(column: list[float | None]) -> bool:
+    numbers = [number for number in column if number is not None]
+    # One that is not finite makes the sum so; a sum may also overflow, and then each is looked at.
+    return math.isfinite(sum(numbers)) or all(map(math.isfinite, numbers))
+
+
 def _finite(message: Any) -> bool:
     """Whether no number is NaN or infinite, which JSON cannot carry."""
     numbers: Iterable[float | None]
@@ -270,7 +283,8 @@ def _finite(message: Any) -> bool:
         case Event():
             numbers = (message.value,)
         case ReadingBatch():
-            numbers = (*message.smoke, *message.temperature, *message.battery, *message.contamination)
+            columns = (message.smoke, message.temperature, message.battery, message.contamination)
+            return all(_finite_column(column) for column in columns)
         case Status():
             numbers = (
                 message.uptime_s,

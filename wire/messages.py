@@ -18,6 +18,9 @@ VERSION = 1
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$")]
 """Area, gateway, bus or detector; also a topic level."""
 
+ReadingId = Annotated[str, Meta(min_length=1, max_length=32)]
+"""An `Id`; the codec looks at a whole column at once, which costs a tenth of one look for each row."""
+
 Stream = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
 """A UUID as 32 lower-case hex digits: a stream, an epoch or a boot."""
 
@@ -143,7 +146,7 @@ class ReadingBatch(Struct, frozen=True, omit_defaults=True):
     clock: Clock
     t: Annotated[list[Millis], Meta(min_length=1, max_length=5000)]
     """Agent's wall clock."""
-    detector: list[Id]
+    detector: list[ReadingId]
     smoke: list[float | None] = []
     """%/m obscuration, or ppm where the profile has no obscuration. An empty column is all null."""
     temperature: list[float | None] = []

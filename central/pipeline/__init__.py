@@ -5,12 +5,13 @@ Law of this room: state, log, due rows and deliveries of one cause commit togeth
 
 from central.pipeline.events import take_events
 from central.pipeline.people import act
-from central.pipeline.readings import take_readings
+from central.pipeline.readings import Arrival, take_readings
 from central.pipeline.status import take_status
 from central.pipeline.unreadable import Envelope, envelope, take_unreadable_events, take_unreadable_readings
 from central.pipeline.watch import run_due, sweep
 
 __all__ = [
+    "Arrival",
     "Envelope",
     "act",
     "envelope",

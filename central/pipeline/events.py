@@ -23,6 +23,7 @@ from central.pipeline.work import Work, together
 from central.store import events, lanes, quarantine
 from central.store.errors import StoreConflict, StoreDown, StoreError
 from central.store.events import EventRow
+from central.store.lanes import GatewayStream
 from central.store.pool import Tx
 from central.store.savepoint import savepoint
 from wire import delivery
@@ -53,7 +54,8 @@ async def take_events(
     Raises StoreDown and StoreConflict (do it again); StoreError when the batch cannot even be stored.
     """
     lane = Lane.EVENTS.value
-    cursor, began = await lanes.lock(tx, area, gateway, batch.stream, lane)
+    stream = GatewayStream(area, gateway, batch.stream)
+    cursor, began = await lanes.lock(tx, stream, lane)
     last = batch.first_seq + len(batch.events) - 1
     stored = await events.digests(tx, gateway, batch.stream, first=batch.first_seq, last=last, cursor=cursor)
     taken = delivery.take_events(cursor, stored, batch)
@@ -66,13 +68,13 @@ async def take_events(
             asks.add(Ask.SNAPSHOT)
     if taken.gap is not None:
         asks.add(Ask.SNAPSHOT)
-        await _gap(tx, area, gateway, batch.stream, taken.gap)
+        await _gap(tx, stream, taken.gap)
     if taken.conflicts:
         asks.add(Ask.NEW_STREAM)
         counted["conflicts"] += len(taken.conflicts)
         await _conflicts(tx, area, gateway, taken.conflicts, received_at)
     if taken.cursor != cursor:
-        await lanes.move(tx, gateway, batch.stream, lane, taken.cursor)
+        await lanes.move(tx, {stream: taken.cursor}, lane)
     return await answer(tx, batch.stream, Lane.EVENTS, taken.cursor, echo_ms=batch.clock.mono_ms, asks=asks)
 
 
@@ -198,14 +200,14 @@ async def _system(tx: Tx, area: str, gateway: str, event: int | None, why: str) 
         _log.critical("system alarm could not be raised", gateway=gateway, error=str(error))
 
 
-async def _gap(tx: Tx, area: str, gateway: str, stream: str, gap: tuple[int, int]) -> None:
-    await lanes.note_gap(tx, gateway, stream, Lane.EVENTS.value, gap)
+async def _gap(tx: Tx, stream: GatewayStream, gap: tuple[int, int]) -> None:
+    await lanes.note_gap(tx, stream, Lane.EVENTS.value, gap)
     raising = partial(
         raise_own,
         condition=Condition.DATA_GAP,
-        gateway=gateway,
+        gateway=stream.gateway,
         part="",
-        area=area,
+        area=stream.area,
         reason=Reason.GAP,
         detail={
             "text": f"事件 {gap[0]}-{gap[1]} 永久丢失 / events {gap[0]}-{gap[1]} are lost for good",

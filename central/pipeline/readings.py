@@ -1,4 +1,4 @@
-"""A batch of readings into rows, in the transaction that moves the cursor.
+"""Batches of readings into rows, in the transaction that moves their cursors.
 
 Law of this file: a value that no sensor can mean is kept out (null) and counted; a row is never guessed.
 """
@@ -6,12 +6,16 @@ Law of this file: a value that no sensor can mean is kept out (null) and counted
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar, cast
 
-from central.pipeline.answer import answer
+from central.pipeline.answer import answers
 from central.store import lanes, readings
+from central.store.lanes import GatewayStream
 from central.store.pool import Tx
+from central.store.readings import Columns
 from wire import delivery
 from wire.messages import Ack, Lane, ReadingBatch
 
@@ -24,80 +28,94 @@ LIMITS = {
 }
 """What a sensor can mean, in the units of `wire.messages.ReadingBatch`; ppm sensors reach 10,000."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OLDEST = timedelta(days=400)
-_AHEAD = timedelta(minutes=5)
+T = TypeVar("T", int, float)
+_OLDEST_MS = 400 * 86_400_000
+_AHEAD_MS = 5 * 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A batch of readings, whose it is, and when it came."""
+
+    area: str
+    gateway: str
+    batch: ReadingBatch
+    received_at: datetime
 
 
 async def take_readings(
-    tx: Tx,
-    area: str,
-    gateway: str,
-    batch: ReadingBatch,
-    received_at: datetime,
-    counted: Counter[str] | None = None,
-) -> Ack:
-    """Store what is new in a batch and count `readings` and `absurd` values. Returns the answer.
+    tx: Tx, arrivals: Sequence[Arrival], counted: Counter[str] | None = None
+) -> list[Ack]:
+    """Store what is new in batches, whosever they are, and count `readings` and `absurd` values.
 
-    Raises StoreDown and StoreConflict: do it again.
+    Returns the answer to each, in their order. Raises StoreDown and StoreConflict: do it again.
     """
     lane = Lane.READINGS.value
-    cursor, _ = await lanes.lock(tx, area, gateway, batch.stream, lane)
-    taken = delivery.take_readings(cursor, batch)
-    if taken.gap is not None:
-        await lanes.note_gap(tx, gateway, batch.stream, lane, taken.gap)
-    if taken.skip < len(batch.t):
-        dropped = [0]
-        await readings.copy(tx, _rows(gateway, batch, taken.skip, received_at, dropped))
-        if counted is not None:
-            counted.update(readings=len(batch.t) - taken.skip, absurd=dropped[0])
-    if taken.cursor != cursor:
-        await lanes.move(tx, gateway, batch.stream, lane, taken.cursor)
-    return await answer(tx, batch.stream, Lane.READINGS, taken.cursor, echo_ms=batch.clock.mono_ms)
+    streams = [GatewayStream(came.area, came.gateway, came.batch.stream) for came in arrivals]
+    held = {stream: lane.cursor for stream, lane in (await lanes.lock_many(tx, streams, lane)).items()}
+    cursors = dict(held)
+    through: list[int] = []
+    new: list[Columns] = []
+    counted = Counter() if counted is None else counted
+    for stream, came in zip(streams, arrivals, strict=True):
+        taken = delivery.take_readings(cursors[stream], came.batch)
+        if taken.gap is not None:
+            await lanes.note_gap(tx, stream, lane, taken.gap)
+        if taken.skip < len(came.batch.t):
+            new.append(_columns(came, taken.skip, counted))
+        cursors[stream] = taken.cursor
+        through.append(taken.cursor)
+    if new:
+        await readings.copy(tx, new)
+    moved = {stream: cursor for stream, cursor in cursors.items() if cursor != held[stream]}
+    if moved:
+        await lanes.move(tx, moved, lane)
+    said = [
+        (came.batch.stream, cursor, came.batch.clock.mono_ms)
+        for came, cursor in zip(arrivals, through, strict=True)
+    ]
+    return await answers(tx, Lane.READINGS, said)
 
 
-def _rows(
-    gateway: str, batch: ReadingBatch, skip: int, received_at: datetime, dropped: list[int]
-) -> Iterator[readings.Row]:
-    smoke = _column(batch.smoke, "smoke", len(batch.t), dropped)
-    temperature = _column(batch.temperature, "temperature", len(batch.t), dropped)
-    battery = _column(batch.battery, "battery", len(batch.t), dropped)
-    contamination = _column(batch.contamination, "contamination", len(batch.t), dropped)
-    status = _column(batch.status, "status", len(batch.t), dropped)
-    received_ms = round(received_at.timestamp() * 1000)
-    for i in range(skip, len(batch.t)):
-        yield (
-            _moment(batch, i, received_at, received_ms),
-            received_at,
-            gateway,
-            batch.detector[i],
-            smoke[i],
-            temperature[i],
-            battery[i],
-            contamination[i],
-            None if status[i] is None else int(status[i] or 0),
-        )
+def _columns(came: Arrival, skip: int, counted: Counter[str]) -> Columns:
+    batch = came.batch
+    received_ms = round(came.received_at.timestamp() * 1000)
+    counted["readings"] += len(batch.t) - skip
+
+    def kept(values: Sequence[T | None], name: str) -> Sequence[T | None]:
+        return _kept(values[skip:], *LIMITS[name], counted)
+
+    return Columns(
+        gateway=came.gateway,
+        received_ms=received_ms,
+        detector=batch.detector[skip:],
+        at_ms=_moments(batch, skip, received_ms),
+        smoke=kept(batch.smoke, "smoke"),
+        temperature=kept(batch.temperature, "temperature"),
+        battery=kept(batch.battery, "battery"),
+        contamination=kept(batch.contamination, "contamination"),
+        status=kept(batch.status, "status"),
+    )
 
 
-def _column(
-    values: Sequence[float | None], name: str, rows: int, dropped: list[int]
-) -> Sequence[float | None]:
-    if not values:
-        return [None] * rows
-    low, high = LIMITS[name]
+def _kept(values: Sequence[T | None], low: float, high: float, counted: Counter[str]) -> Sequence[T | None]:
+    whole = cast("Sequence[T]", values)
+    there = [value for value in values if value is not None] if None in values else whole
+    if not there:
+        return ()
+    if min(there) >= low and max(there) <= high:
+        return values
     kept = [value if value is not None and low <= value <= high else None for value in values]
-    dropped[0] += kept.count(None) - list(values).count(None)
+    counted["absurd"] += len(there) - (len(kept) - kept.count(None))
     return kept
 
 
-def _moment(batch: ReadingBatch, i: int, received_at: datetime, received_ms: int) -> datetime:
-    """When it was read: by the measured offset, else by its age at sending; never absurd."""
+def _moments(batch: ReadingBatch, skip: int, received_ms: int) -> list[int]:
+    """When they were read: by the measured offset, else by their age at sending; never absurd."""
     clock = batch.clock
-    if clock.offset_ms is not None:
-        ms = batch.t[i] + clock.offset_ms
-    else:
-        ms = received_ms - (clock.wall_ms - batch.t[i])
-    ahead = timedelta(milliseconds=ms - received_ms) if abs(ms - received_ms) < 10**13 else _OLDEST * 10
-    if ahead > _AHEAD or ahead < -_OLDEST:
-        return received_at
-    return _EPOCH + timedelta(milliseconds=ms)
+    shift = received_ms - clock.wall_ms if clock.offset_ms is None else clock.offset_ms
+    low, high = received_ms - _OLDEST_MS, received_ms + _AHEAD_MS
+    moments = [t + shift for t in batch.t[skip:]]
+    if low <= min(moments) and max(moments) <= high:
+        return moments
+    return [ms if low <= ms <= high else received_ms for ms in moments]

@@ -18,6 +18,7 @@ from central.pipeline.own import raise_failed_event
 from central.pipeline.work import together
 from central.store import events, lanes
 from central.store.events import EventRow
+from central.store.lanes import GatewayStream
 from central.store.pool import Tx
 from wire.messages import Ack, Ask, Cursor, Lane, Millis, Seq, Stream
 
@@ -57,7 +58,8 @@ async def take_unreadable_events(
     tx: Tx, area: str, gateway: str, found: Envelope, why: str, received_at: datetime
 ) -> Ack:
     """Ask for one event at a time; store a single one raw. Returns the answer."""
-    cursor, _ = await lanes.lock(tx, area, gateway, found.stream, Lane.EVENTS.value)
+    stream = GatewayStream(area, gateway, found.stream)
+    cursor, _ = await lanes.lock(tx, stream, Lane.EVENTS.value)
     asks = [Ask.ONE_BY_ONE]
     if len(found.events) == 1:
         asks = []
@@ -67,18 +69,19 @@ async def take_unreadable_events(
             await _store_raw(tx, area, gateway, found, why, received_at)
         if found.first_seq == cursor + 1:
             cursor += 1
-            await lanes.move(tx, gateway, found.stream, Lane.EVENTS.value, cursor)
+            await lanes.move(tx, {stream: cursor}, Lane.EVENTS.value)
     return await answer(tx, found.stream, Lane.EVENTS, cursor, echo_ms=_echo(found), asks=asks)
 
 
 async def take_unreadable_readings(tx: Tx, area: str, gateway: str, found: Envelope) -> Ack:
     """Readings that cannot be read are lost: note the gap and go on behind them. Returns the answer."""
     lane = Lane.READINGS.value
-    cursor, _ = await lanes.lock(tx, area, gateway, found.stream, lane)
+    stream = GatewayStream(area, gateway, found.stream)
+    cursor, _ = await lanes.lock(tx, stream, lane)
     last = found.first_seq + len(found.t) - 1
     if found.first_seq <= cursor + 1 and last > cursor:
-        await lanes.note_gap(tx, gateway, found.stream, lane, (cursor + 1, last))
-        await lanes.move(tx, gateway, found.stream, lane, last)
+        await lanes.note_gap(tx, stream, lane, (cursor + 1, last))
+        await lanes.move(tx, {stream: last}, lane)
         cursor = last
     return await answer(tx, found.stream, Lane.READINGS, cursor, echo_ms=_echo(found))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from central.store.pool import Tx, one
+from central.store.pool import Tx
+from central.store.rows import rows
 from central.store.sql import queries
 
 _sql = queries("lanes")
@@ -20,14 +22,36 @@ class Held(NamedTuple):
     """When the stream's first batch came."""
 
 
-async def lock(tx: Tx, area: str, gateway: str, stream: str, lane: str) -> Held:
-    """The lane, held until the transaction ends; a new one begins now."""
-    key = {"gateway": gateway, "stream": stream, "lane": lane}
-    row = await (await tx.conn.execute(_sql["lock_lane"], key)).fetchone()
-    if row is None:
-        await tx.conn.execute(_sql["begin_lane"], {**key, "area": area, "now": tx.now})
-        row = one(await (await tx.conn.execute(_sql["lock_lane"], key)).fetchone())
-    return Held(int(row["cursor"]), row["first_at"])
+class GatewayStream(NamedTuple):
+    """One stream of one gateway."""
+
+    area: str
+    gateway: str
+    stream: str
+
+
+async def lock(tx: Tx, stream: GatewayStream, lane: str) -> Held:
+    """One lane, held until the transaction ends; a new one begins now."""
+    return (await lock_many(tx, (stream,), lane))[stream]
+
+
+async def lock_many(tx: Tx, streams: Collection[GatewayStream], lane: str) -> dict[GatewayStream, Held]:
+    """The lanes of several streams, held until the transaction ends; new ones begin now."""
+    asked = {(stream.gateway, stream.stream): stream for stream in streams}
+    held = await _lock(tx, asked, lane)
+    missing = [stream for stream in asked.values() if stream not in held]
+    if missing:
+        values = {"rows": rows([one._asdict() for one in missing]), "lane": lane, "now": tx.now}
+        await tx.conn.execute(_sql["begin_lanes"], values)
+        held |= await _lock(tx, {(one.gateway, one.stream): one for one in missing}, lane)
+    return held
+
+
+async def _lock(tx: Tx, asked: dict[tuple[str, str], GatewayStream], lane: str) -> dict[GatewayStream, Held]:
+    gateways, streams = [gateway for gateway, _ in asked], [stream for _, stream in asked]
+    values = {"gateways": gateways, "streams": streams, "lane": lane}
+    found = await (await tx.conn.execute(_sql["lock_lanes"], values)).fetchall()
+    return {asked[row["gateway"], row["stream"]]: Held(int(row["cursor"]), row["first_at"]) for row in found}
 
 
 async def look(tx: Tx, gateway: str, stream: str, lane: str) -> int:
@@ -38,21 +62,19 @@ async def look(tx: Tx, gateway: str, stream: str, lane: str) -> int:
     return int(row["cursor"]) if row else 0
 
 
-async def move(tx: Tx, gateway: str, stream: str, lane: str, cursor: int) -> None:
-    """Everything up to `cursor` is stored or can never come."""
-    await tx.conn.execute(
-        _sql["move_cursor"],
-        {"gateway": gateway, "stream": stream, "lane": lane, "cursor": cursor, "now": tx.now},
-    )
+async def move(tx: Tx, cursors: Mapping[GatewayStream, int], lane: str) -> None:
+    """Everything up to these cursors is stored or can never come."""
+    moved = [{**stream._asdict(), "cursor": cursor} for stream, cursor in cursors.items()]
+    await tx.conn.execute(_sql["move_cursors"], {"rows": rows(moved), "lane": lane, "now": tx.now})
 
 
-async def note_gap(tx: Tx, gateway: str, stream: str, lane: str, gap: tuple[int, int]) -> None:
+async def note_gap(tx: Tx, stream: GatewayStream, lane: str, gap: tuple[int, int]) -> None:
     """These rows can never come."""
     await tx.conn.execute(
         _sql["add_gap"],
         {
-            "gateway": gateway,
-            "stream": stream,
+            "gateway": stream.gateway,
+            "stream": stream.stream,
             "lane": lane,
             "from_seq": gap[0],
             "to_seq": gap[1],

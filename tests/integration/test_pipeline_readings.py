@@ -30,7 +30,8 @@ async def send(town: Town, first: int, rows: int, counted: Counter[str] | None =
     }
     sent = ReadingBatch(stream=STREAM, first_seq=first, boot=BOOT, **{**values, **more})
     async with town.store.transaction() as tx:
-        return await pipeline.take_readings(tx, AREA, GATEWAY, sent, tx.now, counted)
+        (ack,) = await pipeline.take_readings(tx, [pipeline.Arrival(AREA, GATEWAY, sent, tx.now)], counted)
+        return ack
 
 
 async def test_overlapping_batches_are_cut_and_one_ahead_is_answered_not_stored(town: Town) -> None:

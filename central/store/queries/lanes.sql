@@ -1,15 +1,22 @@
--- name: begin_lane
+-- name: begin_lanes
 INSERT INTO lane (gateway, stream, lane, cursor, area, first_at, last_at)
-VALUES (%(gateway)s, %(stream)s, %(lane)s, 0, %(area)s, %(now)s, %(now)s)
+SELECT gateway, stream, %(lane)s, 0, area, %(now)s, %(now)s
+FROM json_to_recordset(%(rows)s::json) AS r (area text, gateway text, stream text)
+ORDER BY gateway, stream
 ON CONFLICT (gateway, stream, lane) DO NOTHING
 
--- name: lock_lane
-SELECT cursor, first_at FROM lane WHERE gateway = %(gateway)s AND stream = %(stream)s AND lane = %(lane)s
-FOR UPDATE
+-- name: lock_lanes
+-- In one order, whoever asks.
+SELECT l.gateway, l.stream, l.cursor, l.first_at
+FROM lane l JOIN unnest(%(gateways)s::text[], %(streams)s::text[]) AS q (gateway, stream)
+    ON l.gateway = q.gateway AND l.stream = q.stream
+WHERE l.lane = %(lane)s
+ORDER BY l.gateway, l.stream FOR UPDATE OF l
 
--- name: move_cursor
-UPDATE lane SET cursor = %(cursor)s, last_at = %(now)s
-WHERE gateway = %(gateway)s AND stream = %(stream)s AND lane = %(lane)s
+-- name: move_cursors
+UPDATE lane SET cursor = r.cursor, last_at = %(now)s
+FROM json_to_recordset(%(rows)s::json) AS r (gateway text, stream text, cursor bigint)
+WHERE lane.gateway = r.gateway AND lane.stream = r.stream AND lane.lane = %(lane)s
 
 -- name: look_cursor
 SELECT cursor FROM lane WHERE gateway = %(gateway)s AND stream = %(stream)s AND lane = %(lane)s

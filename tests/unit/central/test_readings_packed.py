@@ -1,0 +1,68 @@
+"""Packed rows are PostgreSQL's binary COPY format; whatever is missing, each field keeps its place."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from central.store.readings import Columns, packed
+
+float4 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+word = st.integers(-(2**31), 2**31 - 1)
+Row = tuple[str, int, float | None, float | None, float | None, float | None, int | None]
+
+
+def read(raw: bytes) -> list[tuple[object, ...]]:
+    """The fields of each row, by the format's own description."""
+    rows: list[tuple[object, ...]] = []
+    at = 0
+    while at < len(raw):
+        (count,) = unpack_from(">h", raw, at)
+        at += 2
+        fields: list[object] = []
+        for kind in ("text", "text", ">q", ">q", ">f", ">f", ">f", ">f", ">i"):
+            (length,) = unpack_from(">i", raw, at)
+            at += 4
+            if length == -1:
+                fields.append(None)
+                continue
+            piece = raw[at : at + length]
+            fields.append(piece.decode() if kind == "text" else unpack_from(kind, piece)[0])
+            at += length
+        assert count == len(fields)
+        rows.append(tuple(fields))
+    return rows
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True),
+            st.integers(0, 4 * 10**12),
+            *(st.none() | float4 for _ in range(4)),
+            st.none() | word,
+        ),
+        min_size=1,
+        max_size=20,
+    ),
+    st.sets(st.integers(2, 6)),
+)
+def test_what_is_packed_reads_back_field_by_field(rows: list[Row], empty: set[int]) -> None:
+    """2000-01-01 is 946,684,800 s after 1970; a column left empty is null in every row."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    for one in empty:
+        columns[one] = []
+    raw = packed(Columns("gw-1", 946_684_800_123, *columns))  # type: ignore[arg-type]
+    expected = [
+        (
+            "gw-1",
+            row[0],
+            (row[1] - 946_684_800_000) * 1000,
+            123_000,
+            *(None if n in empty else row[n] for n in range(2, 7)),
+        )
+        for row in rows
+    ]
+    assert read(raw) == expected
