@@ -1,0 +1,78 @@
+"""Readings of many gateways in one transaction: each has its own cursor, a bad message hinders no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from central.intake import Answer, Intake, Parcel
+from tests.harness.town import AREA, BOOT, Town, open_town
+from wire.codec import decode, encode
+from wire.messages import Ack, Clock, ReadingBatch
+from wire.topics import Channel, gateway_topic
+
+
+@pytest.fixture
+async def town(database: str) -> AsyncIterator[Town]:
+    made = await open_town(database)
+    yield made
+    await made.store.close()
+
+
+def parcel(gateway: str, stream: str, first: int, rows: int = 3) -> Parcel:
+    """Readings a second apart, of one detector."""
+    batch = ReadingBatch(
+        stream=stream * 32,
+        first_seq=first,
+        oldest_seq=1,
+        boot=BOOT,
+        clock=Clock(mono_ms=first, wall_ms=10_000),
+        t=[10_000 - (rows - i) * 1000 for i in range(rows)],
+        detector=["det-1"] * rows,
+        smoke=[0.1] * rows,
+    )
+    topic = gateway_topic(AREA, gateway, Channel.READINGS)
+    return Parcel(topic, encode(batch), False, asyncio.get_running_loop().time())
+
+
+def told(answers: list[Answer]) -> list[tuple[str, int, int | None]]:
+    """Gateway, cursor and echo of each answer."""
+    acks = [(answer.topic.split("/")[3], decode(Channel.ACK, answer.payload)) for answer in answers]
+    return [(gateway, ack.through_seq, ack.echo_ms) for gateway, ack in acks if isinstance(ack, Ack)]
+
+
+async def test_each_gateway_is_answered_at_its_own_cursor(town: Town) -> None:
+    """A repeat within the same transaction is stored once, one that is ahead not at all."""
+    parcels = [parcel("gw-1", "a", 1), parcel("gw-2", "b", 1), parcel("gw-1", "a", 1), parcel("gw-1", "a", 4)]
+    answers = await Intake(town.store).take_readings([*parcels, parcel("gw-2", "c", 9)])
+    assert told(answers) == [("gw-1", 3, 1), ("gw-2", 3, 1), ("gw-1", 3, 1), ("gw-1", 6, 4), ("gw-2", 0, 9)]
+    stored = await town.rows("SELECT gateway, count(*) AS n FROM readings GROUP BY gateway ORDER BY gateway")
+    assert stored == [{"gateway": "gw-1", "n": 6}, {"gateway": "gw-2", "n": 3}]
+
+
+async def test_a_message_that_cannot_be_read_hinders_no_other(town: Town) -> None:
+    """It is put aside with the reason; the gateways beside it are answered."""
+    bad = Parcel(
+        gateway_topic(AREA, "gw-2", Channel.READINGS), b"{", False, asyncio.get_running_loop().time()
+    )
+    answers = await Intake(town.store).take_readings([parcel("gw-1", "a", 1), bad, parcel("gw-1", "a", 4)])
+    assert told(answers) == [("gw-1", 3, 1), ("gw-1", 6, 4)]
+    assert (await town.one("SELECT gateway FROM quarantine"))["gateway"] == "gw-2"
+
+
+async def test_when_they_cannot_be_stored_together_each_is_stored_alone(town: Town) -> None:
+    """A database that refuses one gateway's rows takes those of the others."""
+    await town.do(
+        "ALTER TABLE readings ADD CONSTRAINT refused CHECK (gateway <> 'gw-2') NOT VALID",
+    )
+    answers = await Intake(town.store).take_readings(
+        [parcel("gw-1", "a", 1), parcel("gw-2", "b", 1), parcel("gw-1", "a", 4)]
+    )
+    assert [gateway for gateway, _, _ in told(answers)] == ["gw-1", "gw-2", "gw-1"]
+    stored = await town.rows("SELECT gateway, count(*) AS n FROM readings GROUP BY gateway")
+    assert stored == [{"gateway": "gw-1", "n": 6}]
+    assert "gw-2" in {row["gateway"] for row in await town.rows("SELECT gateway FROM quarantine")}
+    gap = await town.one("SELECT gateway, from_seq, to_seq FROM data_gap")
+    assert gap == {"gateway": "gw-2", "from_seq": 1, "to_seq": 3}
