@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import bus_peer
-from benchmarks.flips import Count, Flip, count, kill_moments, plan
+from benchmarks.flips import Count, Flip, by_thirds, count, kill_moments, plan
 from benchmarks.simulated import BAUD, formula_s, simulated
 from central.ending import end
 from simulator.control import ControlClient
@@ -80,6 +80,7 @@ class Lived:
     """One outage, as it was."""
 
     counted: Count
+    lost_by_third: list[int]
     unread: int
     """Flips during which the detector was not asked even once."""
     back_s: list[float] = field(default_factory=list)
@@ -200,7 +201,7 @@ async def _outage(
         while not way.carried["up"]:  # noqa: ASYNC110 -- seen from outside
             await asyncio.sleep(0.1)
     cpu_ms_per_poll, rss_mb = await _costs(child, control)
-    lived = Lived(Count(0, 0, 0), 0, cpu_ms_per_poll=cpu_ms_per_poll, rss_mb=rss_mb)
+    lived = Lived(Count(0, 0, 0), [], 0, cpu_ms_per_poll=cpu_ms_per_poll, rss_mb=rss_mb)
     began = time.monotonic()
     await way.stop()
 
@@ -235,6 +236,7 @@ async def _outage(
         raise several.exceptions[0] from None
     lived.told_s = await _settled(way, told, flips)
     lived.counted = count(flips, told())
+    lived.lost_by_third = [count(third, told()).lost for third in by_thirds(flips, outage_s)]
     return lived
 
 
@@ -317,6 +319,7 @@ def _row(program: Program, kills: int, lived: Lived) -> dict[str, Any]:
         "kills": kills,
         "flips": lived.counted.flips,
         "lost": lived.counted.lost,
+        "lost_by_third": lived.lost_by_third,
         "ends_lost": lived.counted.ends_lost,
         "unread": lived.unread,
         "back_s": [round(each, 2) for each in lived.back_s],

@@ -63,6 +63,14 @@ def plan(detectors: Sequence[str], outage_s: float, restart_s: float, hold_s: fl
     return sorted(flips, key=lambda flip: flip.begins_s)
 
 
+def by_thirds(flips: Sequence[Flip], outage_s: float) -> list[list[Flip]]:
+    """Those before the moment of the first kill, between the two, and after the second."""
+    thirds: list[list[Flip]] = [[], [], []]
+    for flip in flips:
+        thirds[min(2, int(3 * flip.begins_s / outage_s))].append(flip)
+    return thirds
+
+
 def count(flips: Sequence[Flip], told: Mapping[str, Sequence[bool]]) -> Count:
     """Hold the flips against what was told of each detector, oldest first: whether it burned."""
     lost = ends_lost = 0

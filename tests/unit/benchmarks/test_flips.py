@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.flips import WRITE_S, Count, Flip, count, kill_moments, plan
+from benchmarks.flips import WRITE_S, Count, Flip, by_thirds, count, kill_moments, plan
 
 NAMES = [f"d-{unit:03}" for unit in range(1, 33)]
 
@@ -33,8 +33,11 @@ def test_whoever_watches_again_in_time_can_see_every_flip(
 def test_flips_lie_before_between_and_after_the_kills(seed: int) -> None:
     """Each third of the outage has the same number of them, and no detector flips twice."""
     flips = plan(NAMES, 60, 8, 5, seed)
-    thirds = [sum(place * 20 <= flip.begins_s < place * 20 + 20 for flip in flips) for place in range(3)]
-    assert thirds == [10, 10, 10]
+    thirds = by_thirds(flips, 60)
+    assert [len(third) for third in thirds] == [10, 10, 10]
+    first, second = kill_moments(60, 2)
+    assert max(flip.ends_s for flip in thirds[0]) < first < min(flip.begins_s for flip in thirds[1])
+    assert max(flip.ends_s for flip in thirds[1]) < second < min(flip.begins_s for flip in thirds[2])
     assert len({flip.detector for flip in flips}) == 30
 
 
