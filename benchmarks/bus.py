@@ -1,10 +1,12 @@
 """One RS-485 line at 9600 8N1, detectors that take 30 ms: laps, and how soon a flipped register is on record.
 
     python -m benchmarks.bus --json [--repeats 3] [--flips 70] [--peer no]
+    python -m benchmarks.bus --json --only outage [--outage-s 60]    # or laps, peer
 
 The simulator plays the line as a process of its own and keeps the line's time; the agent's own poller,
 recorder and outbox (SQLite, FULL) watch it. A flip is timed from the simulator's register to the committed
-row. What each key means stands in docs/performance.md.
+row. Beside it stand a peer on the same line (`bus_peer`), and what both lose when the broker is out of reach
+and they are killed meanwhile (`bus_outage`). What each key means stands in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import Any
 
 import structlog
 
-from benchmarks import bus_peer
+from benchmarks import bus_outage, bus_peer
 from benchmarks.simulated import BAUD, DELAY_S, formula_s, p99, simulated, spread_evenly
 from device_profiles.load import load_profiles
 from edge_agent.observation import Observation, Stamp
@@ -39,6 +41,7 @@ from wire.messages import BusConfig, Condition, DetectorConfig, EventKind, Trans
 
 SCENARIOS = ((32, 0), (32, 3), (100, 0), (100, 10))
 QUIET_LAPS = 6
+PARTS = ("laps", "peer", "outage")
 PROFILE = "smokewatch-reference"
 
 
@@ -192,29 +195,34 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--flips", type=int, default=70, help="in each run of each scenario")
     parser.add_argument("--peer", choices=["yes", "no"], default="yes")
+    parser.add_argument("--outage-s", type=float, default=60.0, help="how long the broker is out of reach")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="these parts, not all")
     given = parser.parse_args()
+    try:
+        bus_outage.flips_of(given.outage_s)
+    except ValueError as error:
+        parser.error(f"--outage-s: {error}")
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    scenarios = asyncio.run(measure(given.repeats, given.flips))
-    peer = (
-        bus_peer.measure(given.repeats, given.flips)
-        if given.peer == "yes"
-        else {"peer": None, "peer_why": "not asked for"}
-    )
-    found = {
-        "name": "bus",
-        "lap_ratio": scenarios[0]["lap_ratio"],
-        "scenarios": scenarios,
-        **peer,
-        "settings": {
-            "baud": BAUD,
-            "character_bits": 10,
-            "device_ms": DELAY_S * 1000,
-            "profile": PROFILE,
-            "repeats": given.repeats,
-            "flips_per_run": given.flips,
-            "recorded": "SQLite WAL, synchronous=FULL, committed",
-            "cores": os.cpu_count(),
-        },
+    found: dict[str, Any] = {"name": "bus"}
+    if "laps" in given.only:
+        scenarios = asyncio.run(measure(given.repeats, given.flips))
+        found |= {"lap_ratio": scenarios[0]["lap_ratio"], "scenarios": scenarios}
+    if given.peer == "no":
+        found |= {"peer": None, "peer_why": "not asked for"}
+    elif "peer" in given.only:
+        found |= bus_peer.measure(given.repeats, given.flips)
+    if "outage" in given.only:
+        found |= bus_outage.measure(given.outage_s, with_peer=given.peer == "yes")
+    found["settings"] = {
+        "baud": BAUD,
+        "character_bits": 10,
+        "device_ms": DELAY_S * 1000,
+        "profile": PROFILE,
+        "repeats": given.repeats,
+        "flips_per_run": given.flips,
+        "outage_s": given.outage_s,
+        "recorded": "SQLite WAL, synchronous=FULL, committed",
+        "cores": os.cpu_count(),
     }
     print(json.dumps(found))
 

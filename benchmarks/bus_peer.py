@@ -3,7 +3,7 @@
 It gets an environment of its own under .cache/ with pinned versions, Mosquitto beside it (it speaks MQTT 5
 only), one grouped read a device (the five registers that the agent reads), the timeout of the agent's profile
 and no retries: the best settings found for it. A flip is timed from the simulator's register to the message
-at the broker.
+at the broker. `bus_outage` runs it too, with a store on disk and by exception instead of every read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,8 @@ def install() -> Path:
     if not done.exists():
         print("installing the peer (about a minute)", file=sys.stderr, flush=True)
         for command in (
-            [sys.executable, "-m", "venv", ENVIRONMENT],
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINNED],
+            [sys.executable, "-m", "venv", str(ENVIRONMENT)],
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINNED],
         ):
             made = subprocess.run(command, check=False, capture_output=True, text=True, timeout=900)
             if made.returncode:
@@ -66,8 +66,19 @@ def install() -> Path:
     return python
 
 
-def configure(folder: Path, port: int, address: str, devices: int) -> None:
-    """Its configuration files."""
+IN_MEMORY = {"type": "memory", "read_records_count": 100, "max_records_count": 100_000}
+COMMAND = ("-c", "from thingsboard_gateway.tb_gateway import main; main()")
+
+
+def configure(
+    folder: Path,
+    port: int,
+    address: str,
+    devices: int,
+    storage: Mapping[str, Any] = IN_MEMORY,
+    report: str = "ON_RECEIVED",
+) -> None:
+    """Its configuration files; `storage` and `report` as its documentation names them."""
     period_ms = int(900 * formula_s(devices))  # less than the wire allows: it polls as fast as it can
     slaves = [
         {
@@ -107,7 +118,7 @@ def configure(folder: Path, port: int, address: str, devices: int) -> None:
             "checkConnectorsConfigurationInSeconds": 3600,
             "security": {"type": "accessToken", "accessToken": "peer"},
             "qos": 1,
-            "reportStrategy": {"type": "ON_RECEIVED"},
+            "reportStrategy": {"type": report},
             "rateLimits": "0:0,",
             "dpRateLimits": "0:0,",
             "messagesRateLimits": "0:0,",
@@ -115,7 +126,7 @@ def configure(folder: Path, port: int, address: str, devices: int) -> None:
             "deviceRateLimits": "0:0,",
             "deviceDpRateLimits": "0:0,",
         },
-        "storage": {"type": "memory", "read_records_count": 100, "max_records_count": 100_000},
+        "storage": dict(storage),
         "grpc": {"enabled": False},
         "connectors": [{"type": "modbus", "name": "line", "configuration": "modbus.json"}],
     }
@@ -133,11 +144,18 @@ def configure(folder: Path, port: int, address: str, devices: int) -> None:
         (folder / name).write_text(json.dumps(content))
 
 
+def surroundings(folder: Path) -> dict[str, str]:
+    """The environment variables that it starts with."""
+    return os.environ | {"TB_GW_CONFIG_DIR": str(folder)}
+
+
 class Heard:
     """What comes in at the broker: when each device was last heard, and who burns."""
 
     def __init__(self) -> None:
         self.times: dict[str, list[float]] = {}
+        self.told: dict[str, list[tuple[int, bool]]] = {}
+        """Of each device: its own time of a read, in ms, and whether it burned."""
         self.burning: dict[str, asyncio.Future[float]] = {}
 
     async def listen(self, port: int) -> None:
@@ -154,6 +172,7 @@ class Heard:
                     continue
                 for device, rows in json.loads(message.payload).items():
                     self.times.setdefault(device, []).extend([now] * len(rows))
+                    self.told.setdefault(device, []).extend((int(row["ts"]), _smoke(row)) for row in rows)
                     waiting = self.burning.get(device)
                     if waiting is not None and any(_smoke(row) for row in rows) and not waiting.done():
                         waiting.set_result(now)
@@ -177,9 +196,9 @@ async def scenario(devices: int, dead: int, flips: int, seed: int) -> dict[str, 
                 heard = Heard()
                 listening = asyncio.create_task(heard.listen(broker.port))
                 peer = await asyncio.create_subprocess_exec(
-                    *(python, "-c", "from thingsboard_gateway.tb_gateway import main; main()"),
+                    *(python, *COMMAND),
                     cwd=folder,
-                    env=os.environ | {"TB_GW_CONFIG_DIR": str(folder)},
+                    env=surroundings(folder),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                 )
@@ -213,7 +232,7 @@ async def _watch(
     living = [f"d-{unit:03}" for unit in range(1, devices + 1) if f"d-{unit:03}" not in gone]
     await asyncio.sleep(2 * formula_s(devices) + 2 * dead * TIMEOUT_S)
     heard.times.clear()
-    cpu, polls, start = _cpu_s(pid), await _polls(control), time.monotonic()
+    cpu, polls, start = cpu_s(pid), await _polls(control), time.monotonic()
     taken: list[float] = []
     idle = list(living)
 
@@ -240,8 +259,8 @@ async def _watch(
     return {
         "lap": statistics.median(gaps),
         "taken": taken,
-        "cpu_ms_per_poll": 1000 * (_cpu_s(pid) - cpu) / (await _polls(control) - polls),
-        "rss_mb": _rss_mb(pid),
+        "cpu_ms_per_poll": 1000 * (cpu_s(pid) - cpu) / (await _polls(control) - polls),
+        "rss_mb": rss_mb(pid),
     }
 
 
@@ -250,16 +269,18 @@ async def _polls(control: ControlClient) -> int:
     return sum(int(count) for count in told["polls"].values())
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """Processor time of a process so far, all threads, also those that have ended."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _rss_mb(pid: int) -> float:
+def rss_mb(pid: int) -> float:
+    """Resident memory in MB (10^6 bytes). Raises PeerError when the process has ended."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    raise PeerError("the peer has ended")
+            return int(line.split()[1]) * 1024 / 1e6
+    raise PeerError("the program has ended")
 
 
 def measure(repeats: int, flips: int) -> dict[str, Any]:
