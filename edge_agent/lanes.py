@@ -67,6 +67,7 @@ class EventLane:
         self._streamed_at: float | None = None
         self._log = structlog.get_logger()
         self._seen = 0
+        self._fire: tuple[int, float] | None = None
         self._most_bytes = LEAST_EVENT_BYTES  # until the centre shows what it can take
         # Numbers mean something in one stream only: no step may see the stream change in its middle.
         self._turn = asyncio.Lock()
@@ -76,6 +77,15 @@ class EventLane:
     def behind(self) -> bool:
         """Whether a backlog is being drained."""
         return self.sender.depth >= BACKLOG_ROWS
+
+    async def fire_at(self) -> float | None:
+        """When the newest urgent event that is held was first seen here, monotonic; None when none is."""
+        held = await asyncio.to_thread(self._outbox.urgent, 0, 1)
+        if not held:
+            self._fire = None
+        elif self._fire is None or self._fire[0] != held[-1]:
+            self._fire = (held[-1], self._clock.mono_s())
+        return self._fire[1] if self._fire else None
 
     async def refresh(self) -> None:
         """Learn what was recorded since."""

@@ -29,7 +29,7 @@ from edge_agent.pace import Pace
 from edge_agent.readings import Readings
 from edge_agent.tls import LastWord, TlsError, context_of, plain_words
 from edge_agent.turning import Turning
-from edge_agent.ways import Ways
+from edge_agent.ways import Ways, burning_pause
 from wire.codec import decode, decode_alive, encode
 from wire.errors import LocalError, RemoteError
 from wire.messages import Ack, Command, GatewayConfig, Lane, Status
@@ -135,11 +135,25 @@ class Publisher:
                 why, unheard = await _alone(self._one_connection(way))
                 self.connected = False
                 self._tell(way, why)
-                await asyncio.sleep(self._pause_s(unheard=unheard))
+                await self._rest(self._pause_s(unheard=unheard))
         finally:
             self.connected = False
             orders.cancel()
             await asyncio.gather(orders, return_exceptions=True)
+
+    async def _rest(self, pause_s: float) -> None:
+        """Wait before the next try; a fire that waits to be told makes it short, also one seen meanwhile."""
+        began = self._clock.mono_s()
+        while True:
+            self._wake.clear()
+            fire_at = await self._events.fire_at()
+            now = self._clock.mono_s()
+            left_s = began + burning_pause(pause_s, None if fire_at is None else now - fire_at) - now
+            if left_s <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._wake.wait()
 
     def _pause_s(self, *, unheard: bool) -> float:
         now = self._clock.mono_s()

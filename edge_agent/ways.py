@@ -16,6 +16,16 @@ UNHEARD_S = 90.0
 """A way on which the centre says nothing for so long is left for another: the centre may listen elsewhere."""
 LONGEST_UNHEARD_S = 900.0
 """While the centre is heard on no way, patience doubles up to this: each change costs data and a moment."""
+BURNING_PAUSE_S = 3.0
+"""No longer pause than this while a fire waits to be told."""
+BURNING_S = 600.0
+"""For so long after the last fire was recorded: each try costs data, and somebody has called by then."""
+
+
+def burning_pause(pause_s: float, fire_age_s: float | None) -> float:
+    """The pause when the last untold fire was recorded `fire_age_s` ago; None: all were told."""
+    burning = fire_age_s is not None and fire_age_s < BURNING_S
+    return min(pause_s, BURNING_PAUSE_S) if burning else pause_s
 
 
 class Ways:

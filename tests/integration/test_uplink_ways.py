@@ -250,3 +250,21 @@ async def test_a_gateway_that_boots_in_1970_has_its_fire_dated_right(nats, tmp_p
     assert all(before - 1000 <= each.at_ms <= now + 1000 for each in dated)
     assert server_ms is not None
     assert abs(server_ms - now) < 5_000
+
+
+async def test_a_fire_does_not_wait_for_a_long_pause(
+    tmp_path: Path, nats: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker was away until the pauses were a minute long; smoke seen in one is told in seconds."""
+    monkeypatch.setattr("edge_agent.ways.FIRST_PAUSE_S", 60.0)
+    monkeypatch.setattr("edge_agent.ways.LONGEST_PAUSE_S", 60.0)
+    monkeypatch.setattr("edge_agent.ways.BURNING_PAUSE_S", 0.5)
+    nats.stop()
+    agent = Agent(tmp_path, MqttSettings(nats.host, nats.port))
+    with structlog.testing.capture_logs() as said:
+        async with agent.running():
+            await eventually(lambda: any(line["event"] == "uplink_down" for line in said), 10)
+            nats.start()
+            async with centre(nats.host, nats.port, AREA, GATEWAY) as far:
+                agent.smoke()
+                await eventually(lambda: far.of_kind(EventKind.ASSERT, "d-1"), 10)

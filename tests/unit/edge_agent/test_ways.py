@@ -15,6 +15,7 @@ from edge_agent.ways import (
     PREFER_AGAIN_S,
     UNHEARD_S,
     Ways,
+    burning_pause,
 )
 from wire.messages import BusStatus, Clock, Status
 
@@ -42,6 +43,13 @@ def test_the_pause_grows_to_its_longest_and_a_good_connection_makes_it_short_aga
         pause = _fail(ways, 0.0)
     assert pause == LONGEST_PAUSE_S
     assert ways.ended(100.0, 60.0, worked=True, jitter=0.0) == FIRST_PAUSE_S / 2
+
+
+@given(st.floats(0, 30), st.none() | st.floats(0, 10_000))
+def test_only_a_fresh_fire_makes_a_pause_short(pause_s: float, fire_age_s: float | None) -> None:
+    """Never longer than it was; after ten minutes the SIM card counts again."""
+    pause = burning_pause(pause_s, fire_age_s)
+    assert pause == (min(pause_s, 3.0) if fire_age_s is not None and fire_age_s < 600 else pause_s)
 
 
 def test_a_way_that_worked_is_called_again_first_and_the_preferred_one_after_an_hour() -> None:
