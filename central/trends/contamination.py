@@ -1,0 +1,56 @@
+"""Dust: contamination that climbs towards the level at which the model asks to be cleaned."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+from central.trends import words
+from central.trends.approach import Approach, Track
+from central.trends.finding import Told, judged
+from central.trends.fit import Point
+from central.trends.model import DetectorHistory, End, Finding, Metric, Picture, Reach, Rule, Said
+from central.trends.picture import line_between, of_days
+from central.trends.series import believed, last_step, resolution
+from central.trends.thresholds import Thresholds
+
+
+def judge(
+    history: DetectorHistory, before: Finding | None, today: date, thresholds: Thresholds
+) -> Finding | None:
+    """Contamination of one detector; the limit is the model's own, else that of the thresholds."""
+    rule, metric = thresholds.contamination, Metric.CONTAMINATION
+    known = history.limits.contaminated
+    limit = known if known is not None and math.isfinite(known) else thresholds.contamination_limit
+    days = believed(
+        history.days.get(metric, ()),
+        metric,
+        today,
+        days=thresholds.history_days,
+        min_count=thresholds.min_count,
+        after=history.fitted_on,
+    )
+    points = [Point(float(bucket.day.toordinal()), bucket.mean) for bucket in days]
+    steps = resolution(days, history.resolution.get(metric))
+    step = last_step(points, rule, steps)
+    track = (
+        Track(points, limit, steps)
+        if step is None
+        else Track(points[step[0] :], limit, steps, points[step[0]].x, step[1])
+    )
+
+    def text(approach: Approach, reach: Reach | None) -> Said:
+        line, span = approach.line, points[-1].x - approach.began
+        return words.contamination(
+            round(span), line.level - line.slope * span, line.level, line.slope, limit, reach
+        )
+
+    def picture(approach: Approach | None) -> Picture:
+        if approach is None:
+            return of_days(metric, days, limit=limit)
+        line = approach.line
+        drawn = line_between(approach.began, points[-1].x, line.level, line.slope, approach.days_left)
+        return of_days(metric, days, line=drawn, limit=limit)
+
+    told = Told(Rule.CONTAMINATION, metric, history.detector, 1, End.CLEANED, text, picture)
+    return judged(track, rule, told, before, today, history.fitted_on)
