@@ -89,25 +89,29 @@ class Found:
         return figures
 
 
-def cohorts(model: Model, size: int, first_seed: int, days: int) -> Iterator[tuple[int, list[Peers]]]:
+def cohorts(
+    model: Model, size: int, first_seed: int, days: int, every: int = 1
+) -> Iterator[tuple[int, list[Peers]]]:
     """The seed of each healthy detector and what it sees of the others of its cohort."""
     seeds = range(first_seed, first_seed + size)
     for start in range(0, size, COHORT):
         group = seeds[start : start + COHORT]
-        shown = [seen_by_others(rolled(healthy(seed, model, days), seed), days) for seed in group]
+        shown = [seen_by_others(rolled(healthy(seed, model, days), seed), days, every) for seed in group]
         for place, seed in enumerate(group):
             yield seed, [one for other, one in enumerate(shown) if other != place]
 
 
-def healthy_years(years: int, spent: Spent, wrong: Counter[str]) -> int:
-    """Judge that many healthy years, spread over the models; how many there were."""
+def healthy_years(years: int, spent: Spent, wrong: Counter[str], where: list[str]) -> int:
+    """Judge that many healthy years, spread over the models; how many there were. `where` it was wrong."""
     done = 0
     for number, model in enumerate(MODELS):
         size = years // len(MODELS) + (number < years % len(MODELS))
         for seed, others in cohorts(model, size, 0, YEAR):
             for morning in mornings(rolled(healthy(seed, model), seed), YEAR, others):
                 spent.add(morning)
-                wrong.update(finding.rule.value for finding in morning.opened())
+                for finding in morning.opened():
+                    wrong[finding.rule.value] += 1
+                    where.append(f"{model.name} {seed}, day {morning.number}: {finding.text.en}")
             done += 1
             print(f"\r  healthy {done}/{years}, false {wrong.total()}", end="", file=sys.stderr)
     print(file=sys.stderr)
@@ -220,7 +224,8 @@ def run(years: int, lives: int) -> dict[str, Any]:
     detectors, gateways = Spent(), Spent()
     wrong: Counter[str] = Counter()
     wrong_on_faulty: Counter[str] = Counter()
-    done = healthy_years(years, detectors, wrong)
+    where: list[str] = []
+    done = healthy_years(years, detectors, wrong, where)
     gateway_years = max(1, years // 4)
     healthy_gateways(gateway_years, gateways, wrong)
     found = faulty_lives(lives, wrong_on_faulty) | lost_clocks(lives * 3)
@@ -237,6 +242,7 @@ def run(years: int, lives: int) -> dict[str, Any]:
             for rule in Rule
         },
         "false_per_100_detector_years": round(100 * of_detectors / done, 3),
+        "false_findings": where[:20],
         "false_on_faulty_lives": dict(wrong_on_faulty),
         "in_time_share": shares(found),
         "kinds": kinds,

@@ -45,12 +45,11 @@ def fitted(points: Sequence[Point]) -> Line | None:
     slopes.sort()
     n, pairs = len(used), len(slopes)
     reach = CAUTION * _Z * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
-    below = max(0, math.floor((pairs - reach) / 2))
-    above = min(pairs - 1, math.ceil((pairs + reach) / 2))
+    below = max(0, math.floor((pairs - reach) / 2) - 1)
     slope, end = _middle(slopes), points[-1].x
     level = median([point.y - slope * (point.x - end) for point in used])
     scatter = spread([point.y - slope * (point.x - end) for point in used])
-    return Line(slope, slopes[below], slopes[above], level, scatter)
+    return Line(slope, slopes[below], slopes[-1 - below], level, scatter)
 
 
 def spread(values: Sequence[float]) -> float:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from statistics import median
 
@@ -19,7 +18,6 @@ from central.trends.series import BELIEVED, believed
 from central.trends.thresholds import Noise, Thresholds
 
 _HOURS = 24
-_FORGET_DAYS = 90
 
 
 def judge(
@@ -48,7 +46,7 @@ def judge(
     start, count = _busiest(peaks, rule, today)
     if count >= rule.at_least:
         return _finding(history, opened, today, rule, days, peaks, start, count, alarm_at)
-    return None if opened is None else _kept(opened, rule, days, peaked, today)
+    return None if opened is None else _kept(opened, thresholds, days, peaked, today)
 
 
 def _peaks(hours: Sequence[Hour], days: set[date], near: float) -> Mapping[date, Mapping[int, float]]:
@@ -115,13 +113,14 @@ def _finding(
 
 
 def _kept(
-    before: Finding, rule: Noise, days: Sequence[Bucket], peaked: Sequence[date], today: date
+    before: Finding, thresholds: Thresholds, days: Sequence[Bucket], peaked: Sequence[date], today: date
 ) -> Finding:
     """The same, or over: enough is known and it was quiet, or nothing is known for long."""
-    if (today - before.last).days > _FORGET_DAYS and not days:
+    rule = thresholds.noise
+    if (today - before.last).days > thresholds.forget_days and not days:
         return ended(before, today, End.NO_DATA)
     if len(days) >= rule.quiet_known and len(peaked) <= rule.quiet_most:
-        return ended(replace(before, calm_since=today), max(peaked, default=days[0].day), End.QUIETED)
+        return ended(before, max(peaked) + timedelta(days=1) if peaked else days[0].day, End.QUIETED)
     return before
 
 

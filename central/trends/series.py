@@ -32,20 +32,20 @@ def believed(
 ) -> list[Bucket]:
     """Complete, sane buckets of the last `days` days in order; of two of one day that with more readings."""
     lowest, highest = BELIEVED[metric]
-    last = today.toordinal()
-    first = max(last - days, 1 if after is None else after.toordinal())
-    best: dict[int, Bucket] = {}
-    for bucket in buckets:
+    first = date.fromordinal(max(1, today.toordinal() - days))
+    if after is not None and after > first:
+        first = after
+    best: dict[date, Bucket] = {}
+    for bucket in [one for one in buckets if first <= one[0] < today]:
         day, low, high, mean, readings = bucket
-        number = day.toordinal()
-        if not first <= number < last or not readings >= min_count:  # comparisons with NaN are false
+        if not readings >= min_count:  # comparisons with NaN are false
             continue
         if not lowest <= low <= high <= highest or not (low <= mean <= high or _nearly(low, mean, high)):
             continue
-        other = best.setdefault(number, bucket)
+        other = best.setdefault(day, bucket)
         if other.readings < readings:
-            best[number] = bucket
-    return [best[number] for number in sorted(best)]
+            best[day] = bucket
+    return [best[day] for day in sorted(best)]
 
 
 def _nearly(low: float, mean: float, high: float) -> bool:

@@ -18,7 +18,6 @@ from central.trends.series import believed, resolution
 from central.trends.thresholds import Stuck, Thresholds
 
 _METRICS = (Metric.SMOKE, Metric.TEMPERATURE)
-_FORGET_DAYS = 90
 
 
 def peer(
@@ -44,7 +43,7 @@ def judge(
     days, least = _days(history, before.metric, today, thresholds)
     rule = thresholds.stuck
     if not days:
-        gone = (today - before.last).days > _FORGET_DAYS
+        gone = (today - before.last).days > thresholds.forget_days
         return ended(before, today, End.NO_DATA) if gone else before
     moving = [bucket.day for bucket in days[-rule.again_of :] if _moved(bucket, least)]
     if len(moving) >= rule.again and moving[0] > before.began:

@@ -97,10 +97,12 @@ class Stuck:
 class Thresholds:
     """All of them, in the metric's unit; those of `battery` are shares of the model's low-battery limit."""
 
-    history_days: int = 120
+    history_days: int = 100
     """How many days of buckets the rules use at most."""
     min_count: int = 4
     """Readings that make a day count. Ours: an agent tells a value that does not move at least every hour."""
+    forget_days: int = 90
+    """An open finding of noise or a stuck sensor is given up after so many days without data. *Chosen*."""
     contamination_limit: float = 80.0
     """Where the model's own limit is unknown. *Published*: panels of one maker call 6 to 80 % of the
     compensation of photoelectric heads the recommended range and ask for maintenance from 92 % on (Notifier

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from central.trends import (
+    Bucket,
     ClockSample,
     DetectorHistory,
     Finding,
@@ -44,36 +45,35 @@ class Morning:
         return [one for one in self.findings.values() if one.open and one.since == self.today]
 
 
-Peers = Sequence[dict[Metric, Peer]]
+Peers = Mapping[int, Mapping[Metric, Peer]]
+"""By the number of the morning."""
 
 
-def seen_by_others(rolled: Rolled, days: int) -> Peers:
+def seen_by_others(rolled: Rolled, days: int, every: int = 1) -> Peers:
     """What a detector shows to others of its model, for each morning."""
-    found = []
-    for number in range(days + 1):
+    found = {}
+    for number in range(1, days + 1, every):
         today = START + timedelta(days=number)
-        found.append(
-            {
-                metric: peer(
-                    _until(rolled, metric, today, DEFAULTS.stuck.days),
-                    metric,
-                    today,
-                    DEFAULTS,
-                    rolled.model.resolution[metric],
-                )
-                for metric in STUCK
-            }
-        )
+        found[number] = {
+            metric: peer(
+                _until(rolled, metric, today, DEFAULTS.stuck.days),
+                metric,
+                today,
+                DEFAULTS,
+                rolled.model.resolution[metric],
+            )
+            for metric in STUCK
+        }
     return found
 
 
 def mornings(
-    rolled: Rolled, days: int, others: Sequence[Peers], thresholds: Thresholds = DEFAULTS
+    rolled: Rolled, days: int, others: Sequence[Peers], every: int = 1, thresholds: Thresholds = DEFAULTS
 ) -> Iterator[Morning]:
-    """One judgement a day, each with the one before."""
+    """A judgement `every` so many days, each with the one before."""
     before: dict[Rule, Finding] = {}
     hour_days = [hour.day for hour in rolled.hours]
-    for number in range(1, days + 1):
+    for number in range(1, days + 1, every):
         today = START + timedelta(days=number)
         first = bisect_left(hour_days, today - timedelta(days=thresholds.noise.quiet_days))
         history = DetectorHistory(
@@ -105,7 +105,7 @@ def clock_mornings(
         yield Morning(number, today, {} if before is None else {before.rule: before}, spent)
 
 
-def _until(rolled: Rolled, metric: Metric, today: date, days: int) -> list:  # type: ignore[type-arg]
+def _until(rolled: Rolled, metric: Metric, today: date, days: int) -> list[Bucket]:
     buckets = rolled.days[metric]
     end = bisect_left(buckets, today, key=lambda bucket: bucket.day)
     first = bisect_left(buckets, today - timedelta(days=days), hi=end, key=lambda bucket: bucket.day)
