@@ -17,7 +17,7 @@ from central.trends.approach import Approach, Track
 from central.trends.finding import Told, judged
 from central.trends.fit import Point
 from central.trends.model import Bucket, DetectorHistory, End, Finding, Metric, Picture, Reach, Rule, Said
-from central.trends.picture import line_between, of_days
+from central.trends.picture import line_to, of_days
 from central.trends.series import believed, last_step, resolution
 from central.trends.thresholds import Approaching, Thresholds
 
@@ -66,9 +66,7 @@ def judge(
     def picture(approach: Approach | None) -> Picture:
         if approach is None:
             return of_days(metric, days, limit=limit)
-        line = approach.line
-        drawn = line_between(approach.began, points[-1].x, -line.level, -line.slope, approach.days_left)
-        return of_days(metric, days, line=drawn, limit=limit)
+        return of_days(metric, days, line=line_to(limit, approach, points[-1].x, sign=-1), limit=limit)
 
     told = Told(Rule.BATTERY, metric, history.detector, -1, End.BATTERY_REPLACED, text, picture)
     return judged(track, rule, told, before, today, history.fitted_on)

@@ -15,7 +15,7 @@ from central.trends.approach import Approach, Track
 from central.trends.finding import Told, judged
 from central.trends.fit import Point
 from central.trends.model import ClockSample, End, Finding, Metric, Picture, Reach, Rule, Said
-from central.trends.picture import MOST_POINTS, UNIT, line_between, rounded
+from central.trends.picture import MOST_POINTS, UNIT, line_to, rounded, stamp
 from central.trends.series import BELIEVED, last_step
 from central.trends.thresholds import Approaching, Thresholds
 
@@ -47,10 +47,7 @@ def judge(
         shown = tuple(_drawn(point) for point in points[-MOST_POINTS:])
         if approach is None:
             return Picture(Metric.CLOCK, UNIT[Metric.CLOCK], shown, limit=sign * limit)
-        line = approach.line
-        drawn = line_between(
-            approach.began, points[-1].x, sign * line.level, sign * line.slope, approach.days_left, hours=True
-        )
+        drawn = line_to(sign * limit, approach, points[-1].x, sign=sign, hours=True)
         return Picture(Metric.CLOCK, UNIT[Metric.CLOCK], shown, drawn, sign * limit)
 
     told = Told(Rule.CLOCK_DRIFT, Metric.CLOCK, "", sign, End.CLOCK_SET, text, picture)
@@ -84,5 +81,5 @@ def _sign(value: float) -> int:
 
 
 def _drawn(point: Point) -> tuple[str, float, float, float]:
-    (stamp, value), _ = line_between(point.x, point.x, point.y, 0.0, 0.0, hours=True)
-    return stamp, value, value, rounded(value)
+    value = rounded(point.y)
+    return stamp(point.x, hours=True), value, value, value

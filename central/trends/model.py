@@ -156,7 +156,7 @@ class Picture:
     points: tuple[tuple[str, float, float, float], ...]
     """Time, low, middle, high. Where days are missing there is no point: the drawing shows a hole."""
     line: tuple[tuple[str, float], ...] = ()
-    """The fitted line: its ends, the second where it meets the limit if that is near enough to show."""
+    """The fitted line over its window, and on to the limit on the expected day."""
     limit: float | None = None
     near: float | None = None
     """For noise: what counts as near the threshold."""

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
+from central.trends.approach import Approach
 from central.trends.model import Bucket, Metric, Picture
 
 MOST_POINTS = 120
-AHEAD_DAYS = 60
-"""How far the line is drawn beyond the last point."""
 UNIT = {
     Metric.SMOKE: "",
     Metric.TEMPERATURE: "°C",
@@ -35,15 +34,21 @@ def of_days(
     return Picture(metric, UNIT[metric], points, line, limit)
 
 
-def line_between(
-    began: float, last: float, level: float, slope: float, days_left: float, *, hours: bool = False
+def line_to(
+    limit: float, approach: Approach, last: float, *, sign: int = 1, hours: bool = False
 ) -> tuple[tuple[str, float], ...]:
-    """The fitted line from where its window began to where it meets the limit, at most `AHEAD_DAYS` on."""
-    ahead = min(days_left, AHEAD_DAYS)
-    return (
-        (_stamp(began, hours=hours), rounded(level - slope * (last - began))),
-        (_stamp(last + ahead, hours=hours), rounded(level + slope * ahead)),
-    )
+    """The fitted line from where its window began to the last point, and on to the limit on the expected day.
+
+    The second part is steeper where the points bend. `sign` turns the line back as the points were turned.
+    """
+    line = approach.line
+    drawn = [
+        (approach.began, line.level - line.slope * (last - approach.began)),
+        (last, line.level),
+    ]
+    if approach.days_left > 0:
+        drawn.append((last + approach.days_left, sign * limit))
+    return tuple((stamp(x, hours=hours), rounded(sign * y)) for x, y in drawn)
 
 
 def rounded(value: float) -> float:
@@ -51,7 +56,8 @@ def rounded(value: float) -> float:
     return round(value, 4)
 
 
-def _stamp(x: float, *, hours: bool) -> str:
+def stamp(x: float, *, hours: bool) -> str:
+    """A day, or a moment of it to the minute."""
     day = date.fromordinal(math.floor(x))
     if not hours:
         return day.isoformat()

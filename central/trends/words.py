@@ -43,7 +43,7 @@ def contamination(
             f"{en}The limit of {limit:.0f} % is reached: clean or replace the detector.",
         )
     return Said(
-        f"{zh}照此速度，{_when_zh(when)}达到 {limit:.0f}% 的上限。请在此之前清洁或更换探测器。",
+        f"{zh}照此趋势，{_when_zh(when)}达到 {limit:.0f}% 的上限。请在此之前清洁或更换探测器。",
         f"{en}If it goes on, the limit of {limit:.0f} % is reached {_when_en(when)}. "
         "Clean or replace the detector before.",
     )
@@ -65,7 +65,7 @@ def battery(days: int, was: float, level: float, per_day: float, limit: float, w
             f"{en}The low-battery limit of {limit:.2f} V is reached: replace the battery.",
         )
     return Said(
-        f"{zh}照此速度，{_when_zh(when)}降至 {limit:.2f} V 的低电量限值。请在此之前更换电池。",
+        f"{zh}照此趋势，{_when_zh(when)}降至 {limit:.2f} V 的低电量限值。请在此之前更换电池。",
         f"{en}If it goes on, the low-battery limit of {limit:.2f} V is reached {_when_en(when)}. "
         "Replace the battery before.",
     )
@@ -74,12 +74,15 @@ def battery(days: int, was: float, level: float, per_day: float, limit: float, w
 def clock(offset: float, per_day: float, limit: float, when: Reach | None, *, faulty: bool) -> Said:
     """A gateway's clock; `per_day` and `offset` as centre minus gateway."""
     slow = per_day > 0
-    zh = f"网关时钟每天{'慢' if slow else '快'} {abs(per_day):.1f} 秒，目前相差 {offset:+.0f} 秒。"
+    zh = (
+        f"网关时钟每天{'慢' if slow else '快'} {abs(per_day):.1f} 秒，"
+        f"目前已{'慢' if offset > 0 else '快'} {abs(offset):.0f} 秒。"
+    )
     en = (
         f"The gateway's clock {'loses' if slow else 'gains'} {abs(per_day):.1f} s a day "
-        f"and is off by {offset:+.0f} s. "
+        f"and is now {abs(offset):.0f} s {'slow' if offset > 0 else 'fast'}. "
     )
-    ahead_zh = "已超过" if when is None else f"照此速度，{_when_zh(when)}超过"
+    ahead_zh = "已超过" if when is None else f"照此趋势，{_when_zh(when)}超过"
     ahead_en = (
         "It is off by more than"
         if when is None
@@ -125,9 +128,9 @@ def stuck(metric: Metric, since: date, days: int, value: str, peers: int) -> Sai
 
 def _when_zh(when: Reach) -> str:
     span = (
-        f"{_day_zh(when.earliest)}以后"
+        f"{_day_zh(when.earliest)} 以后"
         if when.latest is None
-        else f"{_day_zh(when.earliest)}至{_day_zh(when.latest)}之间"
+        else f"{_day_zh(when.earliest)} 至 {_day_zh(when.latest)} 之间"
     )
     return f"约 {when.expected.isoformat()}（{span}）"
 

@@ -161,7 +161,6 @@ def test_the_picture_shows_days_as_they_were_and_the_line_to_the_limit() -> None
     shown = [point[0] for point in picture.points]
     assert day(50).isoformat() not in shown
     assert picture.points[0] == (day(0).isoformat(), 19.5, 20.0, 20.5)
-    (_, start), (end_day, end) = picture.line
-    assert start < end
-    assert abs(end - 80.0) < 1.0
-    assert end_day > shown[-1]
+    (_, start), (last_day, level), (end_day, end) = picture.line
+    assert start < level < end == 80.0
+    assert last_day == shown[-1] < end_day
