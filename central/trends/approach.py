@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from central.trends.fit import Line, Point, fitted, spread
 from central.trends.model import End, Finding, Reach, Urgency
+from central.trends.series import last_step
 from central.trends.thresholds import Approaching
 
 FAR_DAYS = 365
@@ -59,6 +60,15 @@ class Track:
     """When the value last jumped, and stayed."""
     step_by: float = 0.0
     """By how much; negative is away from the limit."""
+
+
+def since_last_step(points: Sequence[Point], limit: float, steps: float, rule: Approaching) -> Track:
+    """What came after the last step; all of it when there was none."""
+    step = last_step(points, rule, steps)
+    if step is None:
+        return Track(points, limit, steps)
+    first, jump = step
+    return Track(points[first:], limit, steps, points[first].x, jump)
 
 
 class Course(NamedTuple):

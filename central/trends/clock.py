@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from statistics import median
 
 from central.trends import words
-from central.trends.approach import Approach, Track
+from central.trends.approach import Approach, since_last_step
 from central.trends.finding import Told, judged
 from central.trends.fit import Point
 from central.trends.model import ClockSample, End, Finding, Metric, Picture, Reach, Rule, Said
@@ -31,12 +31,7 @@ def judge(
     points = _quarters(samples, rule, today)
     sign = _direction(points, rule) if before is None or not before.open else _sign(before.per_day or 0.0)
     turned = [Point(point.x, sign * point.y) for point in points]
-    step = last_step(turned, rule, 0.0)
-    track = (
-        Track(turned, limit, 0.0)
-        if step is None
-        else Track(turned[step[0] :], limit, 0.0, turned[step[0]].x, step[1])
-    )
+    track = since_last_step(turned, limit, 0.0, rule)
 
     def text(approach: Approach, reach: Reach | None) -> Said:
         line = approach.line

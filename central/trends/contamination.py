@@ -6,12 +6,12 @@ import math
 from datetime import date
 
 from central.trends import words
-from central.trends.approach import Approach, Track
+from central.trends.approach import Approach, since_last_step
 from central.trends.finding import Told, judged
 from central.trends.fit import Point
 from central.trends.model import DetectorHistory, End, Finding, Metric, Picture, Reach, Rule, Said
 from central.trends.picture import line_to, of_days
-from central.trends.series import believed, last_step, resolution
+from central.trends.series import believed, resolution
 from central.trends.thresholds import Thresholds
 
 
@@ -32,12 +32,7 @@ def judge(
     )
     points = [Point(float(bucket.day.toordinal()), bucket.mean) for bucket in days]
     steps = resolution(days, history.resolution.get(metric))
-    step = last_step(points, rule, steps)
-    track = (
-        Track(points, limit, steps)
-        if step is None
-        else Track(points[step[0] :], limit, steps, points[step[0]].x, step[1])
-    )
+    track = since_last_step(points, limit, steps, rule)
 
     def text(approach: Approach, reach: Reach | None) -> Said:
         line, span = approach.line, points[-1].x - approach.began
