@@ -1,6 +1,6 @@
 """How often the trend rules cry wolf, what they find and how early, and what they cost.
 
-    python -m benchmarks.trends --json [--years 1000] [--lives 20]
+    python -m benchmarks.trends --json [--years 1000] [--lives 12]
 
 Made-up years (`tests/harness/trend_years.py`): healthy detectors and gateways are judged day by day, and
 every finding about one of them is a false one; faults are written into further ones, and found or not. Every
@@ -216,7 +216,7 @@ def shares(found: dict[tuple[str, str, str], Found]) -> dict[str, float]:
     for (rule, _, _), kind in found.items():
         lives[rule] += kind.lives
         in_time[rule] += kind.in_time
-    return {rule: round(in_time[rule] / lives[rule], 4) for rule in lives}
+    return {rule: round(in_time[rule] / count, 4) for rule, count in lives.items() if count}
 
 
 def run(years: int, lives: int) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def run(years: int, lives: int) -> dict[str, Any]:
     wrong_on_faulty: Counter[str] = Counter()
     where: list[str] = []
     done = healthy_years(years, detectors, wrong, where)
-    gateway_years = max(1, years // 4)
+    gateway_years = years // 4
     healthy_gateways(gateway_years, gateways, wrong)
     found = faulty_lives(lives, wrong_on_faulty) | lost_clocks(lives * 3)
     kinds: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
@@ -237,11 +237,11 @@ def run(years: int, lives: int) -> dict[str, Any]:
         "name": "trends",
         "false_per_1000_years": {
             rule.value: round(
-                1000 * wrong[rule.value] / (gateway_years if rule is Rule.CLOCK_DRIFT else done), 2
+                1000 * wrong[rule.value] / max(1, gateway_years if rule is Rule.CLOCK_DRIFT else done), 2
             )
             for rule in Rule
         },
-        "false_per_100_detector_years": round(100 * of_detectors / done, 3),
+        "false_per_100_detector_years": round(100 * of_detectors / max(1, done), 3),
         "false_findings": where[:20],
         "false_on_faulty_lives": dict(wrong_on_faulty),
         "in_time_share": shares(found),
@@ -265,7 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     parser.add_argument("--years", type=int, default=1000, help="healthy detector-years")
-    parser.add_argument("--lives", type=int, default=20, help="faulty lives of each kind on each model")
+    parser.add_argument("--lives", type=int, default=12, help="faulty lives of each kind on each model")
     given = parser.parse_args()
     result = run(given.years, given.lives)
     print(json.dumps(result, ensure_ascii=False, indent=None if given.json else 2))

@@ -82,11 +82,15 @@ def _freed_of_weather(
 ) -> list[Point]:
     """Points turned upside down, as if every day had been as warm as the newest ones.
 
-    Where temperature matters, a day without it is left out: its voltage cannot be compared.
+    Where temperature matters, a day without it is left out: its voltage cannot be compared. While it is
+    measured but nobody knows yet whether it matters, there are no points: a cold week would look like an end.
     """
     volts = {bucket.day.toordinal(): bucket.mean for bucket in days}
     degrees = {bucket.day.toordinal(): bucket.mean for bucket in warmth}
-    per_degree = min(most, max(0.0, _per_degree(volts, degrees, step)))
+    found = _per_degree(volts, degrees, step)
+    if found is None:
+        return [] if degrees else [Point(float(day), -volt) for day, volt in volts.items()]
+    per_degree = min(most, max(0.0, found))
     if per_degree == 0:
         return [Point(float(day), -volt) for day, volt in volts.items()]
     usual = median([bucket.mean for bucket in warmth[-14:]])
@@ -97,8 +101,8 @@ def _freed_of_weather(
     ]
 
 
-def _per_degree(volts: Mapping[int, float], degrees: Mapping[int, float], step: float) -> float:
-    """Volt per degree by least squares over changes; 0 where the days do not tell."""
+def _per_degree(volts: Mapping[int, float], degrees: Mapping[int, float], step: float) -> float | None:
+    """Volt per degree by least squares over changes; 0 where it is always as warm, None for too few days."""
     pairs = [
         (volts[day] - volts[day - _LAG_DAYS], degrees[day] - degrees[day - _LAG_DAYS])
         for day in volts
@@ -106,7 +110,7 @@ def _per_degree(volts: Mapping[int, float], degrees: Mapping[int, float], step: 
     ]
     pairs = [pair for pair in pairs if abs(pair[0]) < step]
     if len(pairs) < _PAIRS:
-        return 0.0
+        return None
     mean_volt = sum(volt for volt, _ in pairs) / len(pairs)
     mean_warm = sum(warm for _, warm in pairs) / len(pairs)
     spread = sum((warm - mean_warm) ** 2 for _, warm in pairs)

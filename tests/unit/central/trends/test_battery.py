@@ -79,6 +79,14 @@ def test_a_cold_snap_is_no_fall_when_the_temperature_explains_it() -> None:
     assert not any(battery(volts, 61, 73, warmth))
 
 
+def test_the_first_cold_weeks_of_a_new_detector_are_no_end() -> None:
+    """Nobody knows yet what a degree does to it: 30 mV of cold look like an end."""
+    warmth = {n: 20.0 + 2 * math.sin(n * 1.7) - 0.5 * n for n in range(22)}
+    volts = {n: 2.46 + 0.003 * (warm - 20) for n, warm in warmth.items()}
+    assert any(battery(volts, 1, 23))
+    assert not any(battery(volts, 1, 23, warmth))
+
+
 def test_a_flat_battery_at_work_in_the_cold_is_still_found() -> None:
     """Freeing the voltage of the weather does not hide the end."""
     warmth = {n: 15 + 3 * math.sin(n * 1.7) for n in range(100)}
