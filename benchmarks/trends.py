@@ -179,9 +179,10 @@ def date_off(kind: Found, morning: Morning, rule: Rule, limit_on: float) -> None
     reach = morning.findings[rule].reach
     if reach is None:
         return
-    kind.off.append((reach.expected - START).days - limit_on)
-    early = (reach.earliest - START).days <= limit_on
-    kind.inside += early and (reach.latest is None or limit_on <= (reach.latest - START).days)
+    day = math.floor(limit_on)
+    kind.off.append((reach.expected - START).days - day)
+    early = (reach.earliest - START).days <= day
+    kind.inside += early and (reach.latest is None or day <= (reach.latest - START).days)
 
 
 def lost_clocks(lives: int) -> dict[tuple[str, str, str], Found]:

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from statistics import median
 from typing import NamedTuple
 
@@ -109,13 +109,14 @@ def towards(track: Track, rule: Approaching, now: float) -> Approach | None:
     return min(found, key=lambda one: (one.line.high - one.line.low) / one.line.slope)
 
 
-def reach(approach: Approach, at: date) -> Reach:
-    """The day on which the limit is reached, from the day `at` of the last point."""
+def reach(approach: Approach, last: float, rule: Approaching) -> Reach:
+    """The day on which the limit is reached, from the time of the last point; a day's point is its noon."""
+    start = last + (0.5 if rule.per_day == 1 else 0.0)
     farthest = approach.farthest
     return Reach(
-        expected=at + timedelta(days=math.ceil(approach.days_left)),
-        earliest=at + timedelta(days=math.floor(approach.soonest)),
-        latest=at + timedelta(days=math.ceil(farthest)) if farthest <= FAR_DAYS else None,
+        expected=date.fromordinal(math.floor(start + approach.days_left)),
+        earliest=date.fromordinal(math.floor(start + approach.soonest)),
+        latest=date.fromordinal(math.ceil(start + farthest)) if farthest <= FAR_DAYS else None,
     )
 
 

@@ -61,7 +61,7 @@ def ended(before: Finding, on: date, why: End) -> Finding:
 def _opened(approach: Approach, track: Track, rule: Approaching, told: Told, today: date) -> Finding:
     last = date.fromordinal(int(track.points[-1].x))
     reached = approach.days_left <= 0
-    reach = None if reached else way.reach(approach, last)
+    reach = None if reached else way.reach(approach, track.points[-1].x, rule)
     level = told.sign * approach.line.level
     return Finding(
         rule=told.rule,
