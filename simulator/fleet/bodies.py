@@ -8,6 +8,7 @@ values are bytes made before; a part of a message goes through the codec.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,12 +19,22 @@ from wire.messages import Clock, ReadingBatch
 BLOCKS = 8
 """So many different sets of values, taken in turn."""
 _ENCODE = msgspec.json.Encoder().encode
-_MIDDLE = b'"first_seq":%d,"oldest_seq":%d,"clock":{"mono_ms":%d,"wall_ms":%d,"synchronised":true},"t":'
+_MIDDLE = b'"first_seq":%d,"oldest_seq":%d,"clock":{"mono_ms":%d,"wall_ms":%d,%b"synchronised":true},"t":'
 
 
 def rows_of_a_message(detectors: int, most: int) -> int:
     """Readings in a message: whole laps of all detectors, as many as `most` allows; else `most`."""
     return most // detectors * detectors if detectors <= most else most
+
+
+class Chunk(NamedTuple):
+    """A message's worth of readings of one gateway; its rows were read one a millisecond from `at_ms` on."""
+
+    number: int
+    """Counted from 0 over the whole run."""
+    block: int
+    """Which set of values it has."""
+    at_ms: int
 
 
 class Bodies:
@@ -41,29 +52,17 @@ class Bodies:
         """The column of names in message number `chunk` of a gateway."""
         return _ENCODE(self._names(detectors, chunk, 0, self.rows))
 
-    def whole(
-        self,
-        head: bytes,
-        first: int,
-        oldest: int,
-        mono_ms: int,
-        wall_ms: int,
-        at_ms: int,
-        names: bytes,
-        block: int,
-    ) -> bytes:
-        """The message of a whole chunk; its rows were read one a millisecond from `at_ms` on.
-
-        `head` is what `head` made, `names` what `names` made.
-        """
+    def whole(self, head: bytes, clock: Clock, first: int, oldest: int, chunk: Chunk, names: bytes) -> bytes:
+        """The message of a whole chunk; `head` is what `head` made, `names` what `names` made."""
+        offset = b"" if clock.offset_ms is None else b'"offset_ms":%d,' % clock.offset_ms
         return b"".join(
             (
                 head,
-                _MIDDLE % (first, oldest, mono_ms, wall_ms),
-                _ENCODE(list(range(at_ms, at_ms + self.rows))),
+                _MIDDLE % (first, oldest, clock.mono_ms, clock.wall_ms, offset),
+                _ENCODE(list(range(chunk.at_ms, chunk.at_ms + self.rows))),
                 b',"detector":',
                 names,
-                self._tails[block % BLOCKS],
+                self._tails[chunk.block % BLOCKS],
             )
         )
 
@@ -71,28 +70,25 @@ class Bodies:
         self,
         stream: str,
         boot: str,
+        clock: Clock,
         first: int,
         oldest: int,
-        mono_ms: int,
-        wall_ms: int,
-        at_ms: int,
+        chunk: Chunk,
         detectors: Sequence[str],
-        chunk: int,
-        block: int,
         begin: int,
         end: int,
     ) -> bytes:
         """Rows `begin` to below `end` of a chunk; the first of them has the number `first`."""
-        values = self._values[block % BLOCKS]
+        values = self._values[chunk.block % BLOCKS]
         return encode(
             ReadingBatch(
                 stream=stream,
                 first_seq=first,
                 oldest_seq=oldest,
                 boot=boot,
-                clock=Clock(mono_ms=mono_ms, wall_ms=wall_ms, synchronised=True),
-                t=list(range(at_ms + begin, at_ms + end)),
-                detector=self._names(detectors, chunk, begin, end),
+                clock=clock,
+                t=list(range(chunk.at_ms + begin, chunk.at_ms + end)),
+                detector=self._names(detectors, chunk.number, begin, end),
                 smoke=list(values[0][begin:end]),
                 temperature=list(values[1][begin:end]),
                 battery=list(values[2][begin:end]),

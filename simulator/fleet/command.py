@@ -118,7 +118,7 @@ def add_fleet(commands: Subparsers) -> None:
         help="cut off this share of the gateways for a time; then they replay what they recorded; repeatable",
     )  # fmt: skip
     fail.add_argument(
-        "--lose", type=float, default=0.0, metavar="SHARE", help="this share of messages is lost (0)"
+        "--lose", type=float, default=0.0, metavar="SHARE", help="so many messages and answers get lost (0)"
     )
     end = parser.add_argument_group("the end")
     end.add_argument(

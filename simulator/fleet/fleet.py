@@ -12,7 +12,7 @@ from collections import deque
 from simulator.fleet.bodies import Bodies
 from simulator.fleet.dice import Dice, number_of
 from simulator.fleet.gateway import Gateway, Message, World
-from simulator.fleet.plan import Outage, Plan
+from simulator.fleet.plan import Outage, Plan, rows_at_most
 from simulator.fleet.tally import Tally
 from simulator.fleet.timetable import Metronome
 from wire.codec import decode_alive
@@ -34,7 +34,7 @@ class Fleet:
         names = plan.names
         self.plan = plan
         self.tally = Tally()
-        self._bodies = Bodies(names.detectors, plan.rows, plan.seed) if names.detectors else None
+        self._bodies = Bodies(names.detectors, rows_at_most(plan), plan.seed) if names.detectors else None
         self._world = World(plan, salt, wall_ms, self._bodies, self.tally, eager=plan.rate is None)
         self._gateways = [Gateway(number, self._world) for number in range(names.gateways)]
         self._dice = Dice(plan.seed, "lose")
@@ -211,7 +211,7 @@ class Fleet:
             self._wake(gateway)
             if gateway.waiting:
                 self._open.add(gateway)
-            if self.plan.lose and self._dice.share() < self.plan.lose:
+            if self.plan.lose and not said.beat and self._dice.share() < self.plan.lose:
                 self.tally.lost_up += 1
                 continue
             return said

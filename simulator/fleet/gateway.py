@@ -39,6 +39,8 @@ BOOTED_MS = 3_600_000
 """The boxes had been running for an hour when the run began."""
 WHOLE_EVERY_S = 1800.0
 """At least so often a heartbeat tells everything."""
+MOST_TRIP_MS = 5000
+"""An answer that took longer says nothing of the centre's clock."""
 NEW_STREAM_EVERY_S = 10.0
 """A centre that asks for new streams faster than this is not obeyed."""
 _EVENTS, _READINGS, _STATUS = (
@@ -55,6 +57,8 @@ class Message(NamedTuple):
     payload: bytes
     qos: int
     retain: bool
+    beat: bool = False
+    """A heartbeat: nobody answers it."""
 
 
 @dataclass(slots=True)
@@ -70,6 +74,16 @@ class World:
     tally: Tally
     eager: bool = False
     """Readings are recorded as fast as they are acknowledged."""
+    offset_ms: int | None = None
+    """The centre's clock less ours, from the quickest answer so far; all gateways have the same clock."""
+    trip_ms: int = MOST_TRIP_MS
+    """How long that answer took."""
+
+    def measure(self, server_ms: int, trip_ms: int, now: float) -> None:
+        """An answer came after `trip_ms`."""
+        if trip_ms < self.trip_ms:
+            self.trip_ms = trip_ms
+            self.offset_ms = server_ms - (self.wall_ms(now) - trip_ms // 2)
 
     def wall_ms(self, now: float) -> int:
         """The wall clock."""
@@ -179,7 +193,7 @@ class Gateway:
             if lane.has_room and lane.may_read(world.wall_ms(now)):
                 lane.record(world.wall_ms(now))
         if lane is not None and lane.depth:
-            payload = lane.next(now, self._next_stamp(now), world.wall_ms(now))
+            payload = lane.next(now, self._clock(now))
             if payload is not None:
                 return Message(self._stem + _READINGS, payload, world.plan.readings_qos, False)
         return None
@@ -204,7 +218,7 @@ class Gateway:
         else:
             self._whole_at = now
             payload = encode(self._status(now, depth))
-        return Message(self._stem + _STATUS, payload, 1, not brief)
+        return Message(self._stem + _STATUS, payload, 1, not brief, beat=True)
 
     def _status(self, now: float, depth: int) -> Status:
         config = self._config
@@ -272,6 +286,8 @@ class Gateway:
         tally.refused += Ask.ONE_BY_ONE in ack.ask
         outcome = lane.on_ack(ack, now)
         if outcome.answered:
+            if ack.echo_ms is not None:
+                self._world.measure(ack.server_ms, self._mono_ms(now) - ack.echo_ms, now)
             other = self.events if ack.lane is Lane.READINGS else self.readings
             if outcome.epoch_changed and other is not None:
                 other.sender.on_epoch(ack.epoch)
@@ -380,11 +396,9 @@ class Gateway:
         )
 
     def _clock(self, now: float) -> Clock:
-        return Clock(mono_ms=self._next_stamp(now), wall_ms=self._world.wall_ms(now), synchronised=True)
-
-    def _next_stamp(self, now: float) -> int:
         self._stamp = max(self._stamp + 1, self._mono_ms(now))
-        return self._stamp
+        world = self._world
+        return Clock(self._stamp, world.wall_ms(now), world.offset_ms, synchronised=True)
 
     def _mono_ms(self, now: float) -> int:
         return BOOTED_MS + int(now * 1000)

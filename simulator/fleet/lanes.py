@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from simulator.fleet.bodies import Bodies, head
+from simulator.fleet.bodies import Bodies, Chunk, head
 from simulator.fleet.tally import LaneTally
 from wire.codec import encode, encode_event
 from wire.messages import URGENT, Ack, Clock, Event, EventBatch, EventKind, Lane
@@ -116,27 +116,27 @@ class ReadingLane:
             self.sender.evicted(end)
             self._trim()
 
-    def next(self, now: float, stamp: int, wall_ms: int) -> bytes | None:
-        """The next message, or None. `stamp` is the monotonic clock, never the same twice."""
+    def next(self, now: float, clock: Clock) -> bytes | None:
+        """The next message, or None. `clock.mono_ms` must never be the same twice."""
         wanted = self.sender.next_range(now)
         if wanted is None:
             return None
         bodies = self._bodies
         row = wanted.first - 1 + self._before
-        chunk, begin = divmod(row, bodies.rows)
+        number, begin = divmod(row, bodies.rows)
         end = min(bodies.rows, begin + wanted.last - wanted.first + 1)
-        at_ms, block = self.moments[chunk - self._first_chunk], chunk + self._number
+        chunk = Chunk(number, number + self._number, self.moments[number - self._first_chunk])
         oldest = self.sender.acked + 1
         if begin == 0 and end == bodies.rows:
-            names = bodies.names(self._detectors, chunk) if self._names is None else self._names
-            payload = bodies.whole(self._head, wanted.first, oldest, stamp, wall_ms, at_ms, names, block)
+            names = bodies.names(self._detectors, number) if self._names is None else self._names
+            payload = bodies.whole(self._head, clock, wanted.first, oldest, chunk, names)
         else:
+            stream, names_of_all = self.sender.stream, self._detectors
             payload = bodies.part(
-                self.sender.stream, self._boot, wanted.first, oldest, stamp, wall_ms, at_ms,
-                self._detectors, chunk, block, begin, end,
-            )  # fmt: skip
-        self.sender.sent(Range(wanted.first, wanted.first + end - begin - 1), now, stamp)
-        self._stamps.sent(stamp, now)
+                stream, self._boot, clock, wanted.first, oldest, chunk, names_of_all, begin, end
+            )
+        self.sender.sent(Range(wanted.first, wanted.first + end - begin - 1), now, clock.mono_ms)
+        self._stamps.sent(clock.mono_ms, now)
         fresh = max(0, row + end - begin - max(row, self._told))
         self._told = max(self._told, row + end - begin)
         self._tally.messages += 1

@@ -130,6 +130,10 @@ class Reader:
         at, end = 0, len(held)
         try:
             while end - at >= 2:
+                first = held[at]
+                kind = _KINDS[first]
+                if kind is None:
+                    raise PacketError(f"a first byte of {first:#04x}, which no broker sends")
                 length, start = held[at + 1], at + 2
                 if length & 0x80:
                     length &= 0x7F
@@ -149,10 +153,6 @@ class Reader:
                         raise PacketError(f"a packet of {length} bytes")
                 if start + length > end:
                     return
-                first = held[at]
-                kind = _KINDS[first >> 4]
-                if kind is None:
-                    raise PacketError(f"a packet of type {first >> 4}, which no broker sends")
                 at = start + length
                 yield Packet(kind, first & 0x0F, held[start:at])
         finally:
@@ -160,8 +160,10 @@ class Reader:
 
 
 _KINDS: tuple[Kind | None, ...] = tuple(
-    next((kind for kind in Kind if kind == number), None) for number in range(16)
+    next((kind for kind in Kind if first >> 4 == kind and (kind is Kind.PUBLISH or not first & 0x0F)), None)
+    for first in range(256)
 )
+"""What a packet's first byte says: only a PUBLISH has flags."""
 
 
 def _text(word: str) -> bytes:

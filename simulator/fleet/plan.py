@@ -12,6 +12,8 @@ from simulator.fleet.names import Names, wrong_names
 MOST_A_GATEWAY = 1000.0
 """Readings that one gateway can have in a second: each has a millisecond of its own."""
 MOST_ROWS = 1000
+SAVED_S = 10.0
+"""A gateway with few readings sends what it has after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,18 @@ class Plan:
     storm_seconds: float = 1.0
     outages: tuple[Outage, ...] = ()
     lose: float = 0.0
-    """The share of messages that get lost, up and down."""
+    """The share of readings and events messages, and of their answers, that gets lost."""
+
+
+def rows_at_most(plan: Plan) -> int:
+    """Readings in a message, at most: a gateway with few of them does not save up for long.
+
+    A lap of its detectors is not cut for that.
+    """
+    if not plan.rate:
+        return plan.rows
+    saved = round(plan.rate / plan.names.gateways * SAVED_S)
+    return min(plan.rows, max(saved, plan.names.detectors))
 
 
 def wrong_plan(plan: Plan) -> list[str]:

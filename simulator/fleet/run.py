@@ -137,7 +137,7 @@ class Run:
                 message = fleet.next(number, now) if line.has_room else None
                 if message is None:
                     break
-                line.say(*message)
+                line.say(message.topic, message.payload, message.qos, message.retain)
             else:
                 busy = True
             line.flush()
