@@ -97,7 +97,7 @@ def add_fleet(commands: Subparsers) -> None:
         "--rows", type=int, default=128, metavar="K", help="readings in a message at most (128)"
     )
     what.add_argument(
-        "--window", type=int, default=4, metavar="W", help="readings messages under way of each (4)"
+        "--window", type=int, metavar="W", help="readings messages under way of each (4; with --rate max 1)"
     )
     what.add_argument("--readings-qos", type=int, choices=[0, 1], default=1, help="(1, as a real gateway)")
     what.add_argument(
@@ -191,7 +191,7 @@ def _plan(chosen: argparse.Namespace, names: Names) -> Plan:
         seconds=chosen.seconds,
         rate=rate,
         rows=chosen.rows,
-        window=chosen.window,
+        window=chosen.window if chosen.window is not None else 1 if rate is None else 4,
         readings_qos=chosen.readings_qos,
         hold=chosen.hold,
         heartbeat_s=chosen.heartbeat,
