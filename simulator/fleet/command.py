@@ -209,6 +209,8 @@ def _plan(chosen: argparse.Namespace, names: Names) -> Plan:
 def _broker(chosen: argparse.Namespace) -> Broker:
     tls = None
     password = os.environ.get(PASSWORD)
+    if chosen.password_file and not chosen.username:
+        raise _ArgumentError("缺少用户名 --password-file needs --username")
     try:
         if chosen.tls or chosen.ca_file:
             tls = ssl.create_default_context(cafile=chosen.ca_file)

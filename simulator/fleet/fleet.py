@@ -43,7 +43,9 @@ class Fleet:
         self._urgent: list[deque[Gateway]] = [deque() for _ in range(plan.connections)]
         self._open: set[Gateway] = set()
         self._swept_at = 0.0
-        self._finished = False
+        self._now = 0.0
+        self._missed: dict[Gateway, bytes] = {}
+        """Configurations published while their gateway was cut off: the broker would hand them out later."""
 
         beats = names.gateways / plan.heartbeat_s if plan.heartbeat_s else 0.0
         self._hellos = Metronome(max(HELLOS_A_SECOND, beats), count=names.gateways)
@@ -85,7 +87,6 @@ class Fleet:
 
     def finish(self) -> None:
         """Nothing is recorded any more, all outages end. What waits is still sent, hearts go on beating."""
-        self._finished = True
         self._world.eager = False
         for metronome in (self._hellos, self._chunks, self._alarms, self._storm):
             metronome.stop()
@@ -99,6 +100,7 @@ class Fleet:
 
     def tick(self, now: float) -> None:
         """Make happen what is due by now."""
+        self._now = now
         self._cut_off(now)
         for number, at in self._hellos.due(now):
             self._hello(self._gateways[number], at)
@@ -170,6 +172,9 @@ class Fleet:
             gateway.reconnected()
             if self.plan.heartbeat_s:
                 gateway.beat(whole=True)
+            config = self._missed.pop(gateway, None)
+            if config is not None:
+                gateway.hear(Channel.CONFIG, config, self._now)
             self._wake(gateway)
 
     def _share(self, outage: Outage) -> list[Gateway]:
@@ -232,6 +237,8 @@ class Fleet:
             self.tally.strangers += 1
             return
         gateway = self._gateways[number]
+        if gateway.away and channel is Channel.CONFIG:
+            self._missed[gateway] = payload
         if gateway.away or (retained and channel is not Channel.CONFIG):
             return
         if self.plan.lose and channel is Channel.ACK and self._dice.share() < self.plan.lose:

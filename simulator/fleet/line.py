@@ -155,7 +155,11 @@ class Line(asyncio.Protocol):
         """Be let in and subscribe. Raises LineError."""
         self._gathered.append(packets.connect(client_id, KEEPALIVE_S, broker.username, broker.password))
         self.flush()
-        refused = packets.read_connack(await self._first)
+        try:
+            refused = packets.read_connack(await self._first)
+        except LineError as error:
+            hint = "" if broker.tls else " does it expect TLS (--tls, --ca-file)?"
+            raise LineError(f"{error}: is that an MQTT broker?{hint}") from None
         if refused is not None:
             raise LineError(refused)
         if not filters:
@@ -206,7 +210,7 @@ async def open_line(broker: Broker, client_id: str, filters: Sequence[tuple[str,
     except OSError as error:
         reason = LineError(
             f"{where}: 无法连接消息代理 cannot reach the broker: {error.strerror or error}: "
-            "see --host and --port, and that the broker runs"
+            f"see --host and --port{', that this port speaks TLS' if broker.tls else ''}, and that it runs"
         )
     except (LineError, PacketError) as error:
         reason = LineError(f"{where}: {error}")

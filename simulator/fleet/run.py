@@ -53,6 +53,7 @@ class Run:
         self._cpu_zero = time.process_time()
         self._cpu_s = 0.0
         self._lost = 0
+        self._keepers: list[asyncio.Task[None]] = []
 
     @property
     def now(self) -> float:
@@ -62,20 +63,19 @@ class Run:
     async def play(self, ending: Ending, drain_s: float) -> None:
         """Play until the plan's time is over or `ending` is asked; wait for answers. Raises LineError."""
         plan = self.fleet.plan
-        keepers: list[asyncio.Task[None]] = []
         try:
             for number in range(plan.connections):
                 self._lines[number] = await self._open(number)
             self._zero, self._cpu_zero = time.perf_counter(), time.process_time()
-            keepers = [asyncio.create_task(self._keep(number)) for number in range(plan.connections)]
+            self._keepers = [asyncio.create_task(self._keep(number)) for number in range(plan.connections)]
             await self._record(ending, float("inf") if plan.seconds is None else plan.seconds)
             self.fleet.finish()
             await self._drain(ending, self.now + drain_s)
         finally:
             self._cpu_s = time.process_time() - self._cpu_zero
-            for keeper in keepers:
+            for keeper in self._keepers:
                 keeper.cancel()
-            await asyncio.gather(*keepers, return_exceptions=True)
+            await asyncio.gather(*self._keepers, return_exceptions=True)
             await asyncio.gather(*(line.close() for line in self._lines if line is not None))
 
     def told(self) -> dict[str, object]:
@@ -128,6 +128,9 @@ class Run:
     def _turn(self, now: float) -> bool:
         """Let everybody speak. True when somebody may have more to say at once."""
         fleet = self.fleet
+        for keeper in self._keepers:
+            if keeper.done():
+                keeper.result()
         fleet.tick(now)
         busy = False
         for number, line in enumerate(self._lines):

@@ -112,22 +112,22 @@ async def test_a_small_fleet_with_an_outage_and_its_replay_is_stored_each_row_on
     plan = Plan(
         names=NAMES,
         connections=2,
-        seconds=8.0,
+        seconds=6.0,
         rate=2000.0,
         rows=100,
         heartbeat_s=2.0,
         alarms=4.0,
         clear_after_s=0.0,
         storm=40,
-        storm_at=3.0,
-        outages=(Outage(0.2, 2.0, 3.0),),
+        storm_at=2.0,
+        outages=(Outage(0.2, 1.5, 2.5),),
         lose=0.02,
     )
     async with centre(database, broker, tmp_path / "registry") as store:
         told = await played(broker, plan)
         await assert_stored_is_sent(store, told)
-        assert told["readings"]["recorded"] == pytest.approx(16_000, rel=0.05)
-        assert told["alarms"] == pytest.approx(72, abs=2)
+        assert told["readings"]["recorded"] == pytest.approx(12_000, rel=0.05)
+        assert told["alarms"] == pytest.approx(64, abs=2)
         assert told["lost"]["up"] > 0
         assert told["readings"]["repeated"] > 0
         assert told["configs"] == 20
@@ -152,7 +152,7 @@ async def test_a_broker_that_is_killed_and_wiped_costs_a_fleet_nothing(
         await asyncio.to_thread(broker.wipe)
         await asyncio.to_thread(broker.start)
 
-    plan = Plan(names=NAMES, seconds=8.0, rate=500.0, heartbeat_s=2.0, alarms=2.0, clear_after_s=0.0)
+    plan = Plan(names=NAMES, seconds=6.0, rate=500.0, heartbeat_s=2.0, alarms=2.0, clear_after_s=0.0)
     async with centre(database, broker, tmp_path / "registry") as store:
         told = await played(broker, plan, asyncio.create_task(kill()))
         assert told["connections_lost"] >= 1
@@ -195,6 +195,50 @@ def test_the_command_says_what_is_wrong_with_a_broker(broker: Broker) -> None:
     assert refused.returncode == 2
     assert "a-z" in refused.stderr
     assert "--storm" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("answers", "word"),
+    [
+        ([b"\x20\x02\x00\x05"], "does not let us in"),
+        ([b"\x20\x02\x00\x00", b"\x90\x04\x00\x01\x00\x80"], "smokewatch/v1/fleet/+/down/+"),
+        ([b""], "closed the connection"),
+    ],
+    ids=["no login", "a refused area", "hangs up"],
+)
+def test_a_broker_that_refuses_is_quoted(answers: list[bytes], word: str) -> None:
+    """Byte by byte as the standard has a refusal; the run ends at once."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "simulator", "fleet", "--port", str(port), "--seconds", "1"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        accepted, _ = server.accept()
+        with accepted:
+            for answer in answers:
+                assert accepted.recv(4096)
+                if answer:
+                    accepted.sendall(answer)
+            if answers == [b""]:
+                accepted.shutdown(socket.SHUT_RDWR)
+            stderr = process.communicate(timeout=30)[1]
+    assert process.returncode == 1
+    assert word in stderr
+
+
+async def test_streets_and_connections_may_be_several(database: str, broker: Broker, tmp_path: Path) -> None:
+    """Three streets over two connections: every answer finds its gateway."""
+    names = Names("town", 6, 5, areas=3)
+    plan = Plan(
+        names=names, connections=2, seconds=2.0, rate=300.0, storm=30, storm_at=1.0, clear_after_s=0.0
+    )
+    async with centre(database, broker, tmp_path / "registry"):
+        told = await played(broker, plan)
+    for lane in ("readings", "events"):
+        assert told[lane]["recorded"] == told[lane]["acked"] > 0, told
+    assert (told["strangers"], told["refused"]) == (0, 0)
 
 
 def test_a_fleet_that_nobody_answers_says_so_and_fails(broker: Broker) -> None:

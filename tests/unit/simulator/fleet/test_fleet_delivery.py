@@ -335,6 +335,23 @@ def test_a_configuration_is_taken_reported_and_followed_by_a_snapshot():
     assert network.fleet.tally.refused == 1
 
 
+def test_a_configuration_published_during_an_outage_is_taken_afterwards():
+    """A broker keeps it for who is not there; answers to who is not there are lost."""
+    network = Network(fleet(rate=0.0, alarms=0.0, outages=(Outage(1.0, 2.0, 5.0),)))
+    network.until(3)
+    topic = gateway_topic("fleet", "fleet-00002", Channel.CONFIG).encode()
+    for version in (1, 2):
+        network.fleet.hear(
+            topic, encode(seal_config("c" * 32, version, [], report_s=version)), False, network.now
+        )
+    network.until(6)
+    assert network.fleet.tally.configs == 0
+    network.until(10)
+    assert network.fleet.tally.configs == 1
+    said = [status for gateway, status in network.centre.statuses if gateway == "fleet-00002"]
+    assert said[-1].config_version == 2
+
+
 def test_hearts_beat_whole_at_first_and_then_briefly():
     """One in each interval of each gateway, and what a brief one leaves out was said before."""
     network = Network(fleet(rate=0.0, alarms=0.0, heartbeat_s=10.0))
