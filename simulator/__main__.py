@@ -1,4 +1,4 @@
-"""The command line: `smokewatch-sim bus` and `smokewatch-sim control`.
+"""The command line of `smokewatch-sim`: `bus` and `control`; `demo` and `fleet` are in packages of their own.
 
 Law of this file: arguments in, exit status out. 0 done; 1 refused or failed, with the reason on stderr; 2
 wrong arguments. Each command adds itself to the parser through one function in `COMMANDS`.
@@ -25,6 +25,7 @@ from device_profiles.schema import Profile, Protocol
 from simulator.bus import BusError
 from simulator.control import ControlError, ControlServer, ask
 from simulator.demo.command import add_demo
+from simulator.fleet.command import add_fleet
 from simulator.orders import ABOUT_BUS, Do
 from simulator.runner import Runner
 from simulator.scenario import BusSpec, DetectorSpec, SiteError, SiteFile, check_site, load_site
@@ -119,7 +120,7 @@ def add_control(commands: Subparsers) -> None:
     parser.set_defaults(run=_control)
 
 
-COMMANDS: tuple[Callable[[Subparsers], None], ...] = (add_bus, add_control, add_demo)
+COMMANDS: tuple[Callable[[Subparsers], None], ...] = (add_bus, add_control, add_demo, add_fleet)
 """One function for each command: it adds its parser and sets `run`, which takes the arguments and gives the
 exit status."""
 
