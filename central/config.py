@@ -60,10 +60,11 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """How many messages are under way at once, for each channel."""
+    """How many messages are under way at once, for each channel; what is not urgent also keeps a pace."""
 
     urgent_slots: int = 16
     other_slots: int = 4
+    other_per_s: float = 10.0
     link_valid_h: float = 72.0
 
 
@@ -124,6 +125,7 @@ class _Http(Struct, frozen=True):
 class _Worker(Struct, frozen=True):
     urgent_slots: Annotated[int, Meta(ge=1, le=200)] = 16
     other_slots: Annotated[int, Meta(ge=1, le=200)] = 4
+    other_per_s: Annotated[float, Meta(gt=0, le=1000)] = 10.0
     link_valid_h: Annotated[float, Meta(gt=0, le=720)] = 72.0
 
 
@@ -168,7 +170,12 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
         broker=_broker(path, file.broker, environment),
         ingest=IngestSettings(file.ingest.area),
         http=_http(path, file.http),
-        worker=WorkerSettings(file.worker.urgent_slots, file.worker.other_slots, file.worker.link_valid_h),
+        worker=WorkerSettings(
+            file.worker.urgent_slots,
+            file.worker.other_slots,
+            file.worker.other_per_s,
+            file.worker.link_valid_h,
+        ),
         jobs=JobsSettings(file.jobs.readings_days, file.jobs.quarantine_days),
         channels=file.channels,
     )

@@ -20,7 +20,7 @@ from aiomqtt import Client, MqttError, TLSParameters
 from central import metrics
 from central.config import BrokerSettings
 from central.ending import end
-from central.intake import Answer, Intake, Parcel
+from central.intake import Intake, Parcel
 from central.store import configs, leases
 from central.store.epoch import epoch
 from central.store.errors import StoreError
@@ -37,6 +37,8 @@ URGENT_LANES = 2
 READING_LANES = 2
 EVENT_QUEUE = 500
 READING_QUEUE = 2000
+EVENT_BYTES = 100_000
+"""Of payload in one transaction: a fire behind it waits a quarter of a second."""
 READING_BYTES = 1_000_000
 """Of payload in one transaction: about 20,000 readings."""
 STATUS_QUEUE = 5000
@@ -54,10 +56,11 @@ _URGENT_FIRST = re.compile(
 
 
 class _Lane:
-    """A bounded queue and the moment of its last progress."""
+    """A bounded queue, what may be taken from it at once, and the moment of its last progress."""
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, name: str, size: int, most_bytes: int = 0) -> None:
         self.name = name
+        self.most_bytes = most_bytes
         self.queue: asyncio.Queue[Parcel] = asyncio.Queue(size)
         self.busy_since: float | None = None
 
@@ -66,6 +69,15 @@ class _Lane:
             self.queue.put_nowait(parcel)
         except asyncio.QueueFull:
             metrics.DROPPED.labels(lane=self.name).inc()
+
+    async def take(self) -> list[Parcel]:
+        """At least one; of what waits no more than `most_bytes`. The more there is, the less each costs."""
+        parcels = [await self.queue.get()]
+        size = len(parcels[0].payload)
+        while size < self.most_bytes and not self.queue.empty():
+            parcels.append(self.queue.get_nowait())
+            size += len(parcels[-1].payload)
+        return parcels
 
 
 class Ingest:
@@ -128,9 +140,9 @@ class Ingest:
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
     async def _one_connection(self) -> None:
-        events = [_Lane("events", EVENT_QUEUE) for _ in range(EVENT_LANES)]
-        urgent = [_Lane("urgent", EVENT_QUEUE) for _ in range(URGENT_LANES)]
-        readings = [_Lane("readings", READING_QUEUE) for _ in range(READING_LANES)]
+        events = [_Lane("events", EVENT_QUEUE, EVENT_BYTES) for _ in range(EVENT_LANES)]
+        urgent = [_Lane("urgent", EVENT_QUEUE, EVENT_BYTES) for _ in range(URGENT_LANES)]
+        readings = [_Lane("readings", READING_QUEUE, READING_BYTES) for _ in range(READING_LANES)]
         status = _Lane("status", STATUS_QUEUE)
         self._lanes = [*urgent, *events, *readings, status]
         async with self._client() as client:
@@ -140,8 +152,7 @@ class Ingest:
             metrics.BROKER_CONNECTED.set(1)
             _log.info("broker connected", host=self._broker.host, port=self._broker.port)
             tasks = [
-                *(asyncio.create_task(self._work(client, lane)) for lane in (*urgent, *events, status)),
-                *(asyncio.create_task(self._work_readings(client, lane)) for lane in readings),
+                *(asyncio.create_task(self._work(client, lane)) for lane in self._lanes),
                 asyncio.create_task(self._beat()),
                 asyncio.create_task(self._say_alive(client)),
                 asyncio.create_task(self._publish_configs(client)),
@@ -208,29 +219,14 @@ class Ingest:
 
     async def _work(self, client: Client, lane: _Lane) -> None:
         clock = asyncio.get_running_loop().time
+        # An answer about readings that is lost costs one repeat, a receipt for each would cost more.
+        qos = 0 if lane.name == "readings" else 1
         while True:
-            parcel = await lane.queue.get()
+            parcels = await lane.take()
             lane.busy_since = clock()
-            answer = await self._intake.take(parcel)
+            answers = await self._intake.take(parcels)
             lane.busy_since = None
-            if answer is not None:
-                await _publish(client, answer)
-
-    async def _work_readings(self, client: Client, lane: _Lane) -> None:
-        """All that waits goes in one transaction: the more there is, the less each costs."""
-        clock = asyncio.get_running_loop().time
-        while True:
-            parcels = [await lane.queue.get()]
-            lane.busy_since = clock()
-            size = len(parcels[0].payload)
-            while size < READING_BYTES and not lane.queue.empty():
-                parcels.append(lane.queue.get_nowait())
-                size += len(parcels[-1].payload)
-            answers = await self._intake.take_readings(parcels)
-            lane.busy_since = None
-            for answer in answers:
-                # Not confirmed: for an answer that is lost the gateway asks again, which is cheaper.
-                await client.publish(answer.topic, answer.payload, qos=0)
+            await asyncio.gather(*(client.publish(topic, payload, qos=qos) for topic, payload in answers))
 
     async def _beat(self) -> None:
         while True:
@@ -277,10 +273,6 @@ class Ingest:
                     await self._config_wanted.wait()
             except TimeoutError:
                 continue
-
-
-async def _publish(client: Client, answer: Answer) -> None:
-    await client.publish(answer.topic, answer.payload, qos=1)
 
 
 def _unless_cancelled() -> None:

@@ -1,4 +1,4 @@
-"""One message from the broker into the database, and the answer to it.
+"""Messages from the broker into the database, and the answers to them.
 
 Law of this file: nothing a peer sends ends the loop, and no answer leaves before its commit. Area and gateway
 come from the topic, which the broker guards; never from the payload.
@@ -65,77 +65,63 @@ class Answer(NamedTuple):
     payload: bytes
 
 
+class _Read(NamedTuple):
+    """A parcel that could be read."""
+
+    parcel: Parcel
+    address: Address
+    message: object
+
+
 class Intake:
     """Stores what parcels hold."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def take(self, parcel: Parcel) -> Answer | None:
-        """Store one parcel, patiently. None when there is nothing to answer.
+    async def take(self, parcels: Sequence[Parcel]) -> list[Answer]:
+        """Store parcels, patiently, in one transaction what may share one. Returns what to answer.
 
-        Never raises for what a peer sent or for a database that is away; whatever else goes wrong with this
-        parcel is logged, put aside, and the next one is taken.
+        Never raises for what a peer sent or for a database that is away; whatever else goes wrong with a
+        parcel is logged, put aside, and the others are taken.
         """
-        try:
-            address = parse(parcel.topic)
-        except RemoteError as error:
-            await self._put_aside(parcel, None, str(error), "topic")
-            return None
-        try:
-            message = codec.decode(address.channel, parcel.payload)
-        except RemoteError as error:
-            return await self._unreadable(parcel, address, str(error))
-        try:
-            counted, ack = await self._patiently(
-                parcel, lambda tx, at: _store(tx, address, message, at(parcel), retained=parcel.retained)
-            )
-        except (StoreDown, StoreConflict) as error:
-            _log.warning("parcel let go", topic=parcel.topic, error=str(error))
-            return None
-        except Exception as error:  # noqa: BLE001 -- the next parcel must be taken
-            _log.exception("parcel failed", topic=parcel.topic)
-            return await self._unreadable(parcel, address, f"{type(error).__name__}: {error}")
-        _count(counted)
-        return _answer(address, ack)
-
-    async def take_readings(self, parcels: Sequence[Parcel]) -> list[Answer]:
-        """Store parcels of readings together: one transaction for all of them. Returns what to answer.
-
-        As patient as `take`; when they cannot be stored together, each is stored alone.
-        """
-        read: list[tuple[Parcel, Address, ReadingBatch]] = []
         answers: list[Answer | None] = []
+        together: dict[object, list[_Read]] = {}
         for parcel in parcels:
             try:
                 address = parse(parcel.topic)
+            except RemoteError as error:
+                await self._put_aside(parcel, None, str(error), "topic")
+                continue
+            try:
                 message = codec.decode(address.channel, parcel.payload)
-            except RemoteError:
-                answers.append(await self.take(parcel))
+            except RemoteError as error:
+                answers.append(await self._unreadable(parcel, address, str(error)))
             else:
-                assert isinstance(message, ReadingBatch), "the topic says so"
-                read.append((parcel, address, message))
-            await asyncio.sleep(0)  # a fire may have come meanwhile
-        if read:
-            answers += await self._together(read)
+                read = _Read(parcel, address, message)
+                together.setdefault(_shares(read), []).append(read)
+            if len(parcels) > 1:
+                await asyncio.sleep(0)  # a fire may have come meanwhile
+        for read_ones in together.values():
+            answers += await self._store_all(read_ones)
         return [answer for answer in answers if answer is not None]
 
-    async def _together(self, read: Sequence[tuple[Parcel, Address, ReadingBatch]]) -> list[Answer | None]:
-        async def store(tx: Tx, at: Moment) -> tuple[Counter[str], list[Ack]]:
-            counted: Counter[str] = Counter()
-            arrivals = [pipeline.Arrival(a.area, a.gateway, batch, at(p)) for p, a, batch in read]
-            return counted, await pipeline.take_readings(tx, arrivals, counted)
-
+    async def _store_all(self, read: Sequence[_Read]) -> list[Answer | None]:
+        """What shares a transaction; when that fails each in its own."""
         try:
-            counted, acks = await self._patiently(read[-1][0], store)
+            counted, acks = await self._patiently(read[-1].parcel, lambda tx, at: _store(tx, read, at))
         except (StoreDown, StoreConflict) as error:
-            _log.warning("readings let go", parcels=len(read), error=str(error))
+            _log.warning("let go", topic=read[0].parcel.topic, parcels=len(read), error=str(error))
             return []
-        except Exception:  # noqa: BLE001 -- one of them; the others are stored
-            _log.exception("readings are stored one by one", parcels=len(read))
-            return [await self.take(parcel) for parcel, _, _ in read]
-        _count(counted)
-        return [_answer(address, ack) for (_, address, _), ack in zip(read, acks, strict=True)]
+        except Exception as error:  # noqa: BLE001 -- the next parcel must be taken
+            _log.exception("parcels failed", topic=read[0].parcel.topic, parcels=len(read))
+            if len(read) > 1:
+                return [answer for one in read for answer in await self._store_all([one])]
+            why = f"{type(error).__name__}: {error}"
+            return [await self._unreadable(read[0].parcel, read[0].address, why)]
+        for name, count in counted.items():
+            _COUNTERS[name].inc(count)
+        return [_answer(one.address, ack) for one, ack in zip(read, acks, strict=True)]
 
     async def _unreadable(self, parcel: Parcel, address: Address, why: str) -> Answer | None:
         await self._put_aside(parcel, address.gateway, why, address.channel.name.lower())
@@ -196,34 +182,45 @@ class Intake:
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
 
-async def _store(
-    tx: Tx, address: Address, message: object, received_at: datetime, *, retained: bool
-) -> tuple[Counter[str], Ack | None]:
-    area, gateway = address.area, address.gateway
+def _shares(read: _Read) -> object:
+    """What this may share a transaction with: readings with readings, events with those of their stream."""
+    match read.message:
+        case ReadingBatch():
+            return "readings"
+        case EventBatch(stream=stream, boot=boot):
+            return (read.address, stream, boot)
+        case _:
+            return id(read)
+
+
+async def _store(tx: Tx, read: Sequence[_Read], at: Moment) -> tuple[Counter[str], Sequence[Ack | None]]:
     counted: Counter[str] = Counter()
+    parcel, (area, gateway, _), message = read[0]
     match message:
         case EventBatch():
-            ack = await pipeline.take_events(tx, area, gateway, message, received_at, counted)
-            return counted, ack
+            came = [
+                pipeline.Came(one.message, at(one.parcel))
+                for one in read
+                if isinstance(one.message, EventBatch)
+            ]
+            return counted, await pipeline.take_events(tx, area, gateway, came, counted)
         case ReadingBatch():
-            arrival = pipeline.Arrival(area, gateway, message, received_at)
-            (ack,) = await pipeline.take_readings(tx, [arrival], counted)
-            return counted, ack
+            arrivals = [
+                pipeline.Arrival(one.address.area, one.address.gateway, one.message, at(one.parcel))
+                for one in read
+                if isinstance(one.message, ReadingBatch)
+            ]
+            return counted, await pipeline.take_readings(tx, arrivals, counted)
         case Status():
-            return counted, await pipeline.take_status(
-                tx, area, gateway, message, received_at, retained=retained
-            )
+            retained = parcel.retained
+            ack = await pipeline.take_status(tx, area, gateway, message, at(parcel), retained=retained)
+            return counted, [ack]
         case _:
-            raise RemoteError(f"gateways do not speak on {address.channel.value}")
+            raise RemoteError(f"gateways do not speak on {read[0].address.channel.value}")
 
 
 def _moments(now: datetime, clock_s: float) -> Moment:
     return lambda parcel: now - timedelta(seconds=clock_s - parcel.arrived)
-
-
-def _count(counted: Counter[str]) -> None:
-    for name, count in counted.items():
-        _COUNTERS[name].inc(count)
 
 
 def _answer(address: Address, ack: Ack | None) -> Answer | None:

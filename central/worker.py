@@ -86,7 +86,11 @@ class Worker:
             wake.set()
 
     async def _lane(self, name: str | None, channel: Channel, *, urgent: bool) -> None:
-        """One channel's messages of one urgency, at most `slots` under way at once."""
+        """One channel's messages of one urgency, at most `slots` under way at once.
+
+        What is not urgent keeps a pace: a backlog of it takes neither the provider's patience nor the
+        processor's time from a fire.
+        """
         slots = self._settings.urgent_slots if urgent else self._settings.other_slots
         wake = asyncio.Event()
         self._wakes.append(wake)
@@ -103,10 +107,13 @@ class Worker:
                 wake.clear()
                 free = slots - len(under_way)
                 if free > 0:
-                    for work in await self._claim(name, channel, urgent=urgent, limit=free):
+                    claimed = await self._claim(name, channel, urgent=urgent, limit=free)
+                    for work in claimed:
                         task = asyncio.create_task(self._deliver(channel, work))
                         under_way.add(task)
                         task.add_done_callback(done)
+                    if not urgent:
+                        await asyncio.sleep(len(claimed) / self._settings.other_per_s)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_POLL_S):
                         await wake.wait()
@@ -262,7 +269,7 @@ def why_needless(planned: Planned, standing: Standing) -> str | None:
     if planned.purpose == "closed":
         return None
     if standing.alarm_state == "closed":
-        return "the alarm is closed"
+        return deliveries.CLOSED
     if planned.purpose == "cleared":
         return None
     if standing.alarm_round != planned.round:

@@ -3,7 +3,7 @@
 Law of this room: state, log, due rows and deliveries of one cause commit together or not at all.
 """
 
-from central.pipeline.events import take_events
+from central.pipeline.events import Came, take_events
 from central.pipeline.people import act
 from central.pipeline.readings import Arrival, take_readings
 from central.pipeline.status import take_status
@@ -12,6 +12,7 @@ from central.pipeline.watch import run_due, sweep
 
 __all__ = [
     "Arrival",
+    "Came",
     "Envelope",
     "act",
     "envelope",

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from central.store.epoch import epoch
 from central.store.pool import Tx
 from wire.messages import Ack, Ask, Lane
 
 
-async def answer(
-    tx: Tx, stream: str, lane: Lane, cursor: int, *, echo_ms: int | None, asks: Iterable[Ask] = ()
-) -> Ack:
-    """To be sent once `tx` is committed. `echo_ms` is the batch's own monotonic time."""
-    (ack,) = await answers(tx, lane, [(stream, cursor, echo_ms)], asks)
-    return ack
+class Said(NamedTuple):
+    """What is to be said about one batch."""
+
+    stream: str
+    cursor: int
+    echo_ms: int | None
+    """The batch's own monotonic time."""
+    asks: Collection[Ask] = ()
 
 
-async def answers(
-    tx: Tx, lane: Lane, taken: Sequence[tuple[str, int, int | None]], asks: Iterable[Ask] = ()
-) -> list[Ack]:
-    """The same for several batches: the stream of each, its cursor now, and its own monotonic time."""
-    ours, now_ms, asked = await epoch(tx), round(tx.now.timestamp() * 1000), sorted(asks)
+async def answers(tx: Tx, lane: Lane, said: Sequence[Said]) -> list[Ack]:
+    """To be sent once `tx` is committed."""
+    ours, now_ms = await epoch(tx), round(tx.now.timestamp() * 1000)
     return [
         Ack(
-            stream=stream,
+            stream=one.stream,
             lane=lane,
-            through_seq=cursor,
+            through_seq=one.cursor,
             epoch=ours,
             server_ms=now_ms,
-            echo_ms=echo_ms,
-            ask=asked,
+            echo_ms=one.echo_ms,
+            ask=sorted(one.asks),
         )
-        for stream, cursor, echo_ms in taken
+        for one in said
     ]

@@ -1,4 +1,4 @@
-"""A batch of events into rows, alarms and deliveries, in one transaction.
+"""Batches of events into rows, alarms and deliveries, in one transaction.
 
 Law of this file: every event that came is on record before it is judged; one that cannot be judged says so on
 its row, raises an alarm, and hinders no other. The answer goes out after the commit, by the caller.
@@ -7,15 +7,17 @@ its row, raises an alarm, and hinders no other. The answer goes out after the co
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
 from central.engine.decide import Seen
 from central.engine.model import Condition, Reason
-from central.pipeline.answer import answer
+from central.pipeline.answer import Said, answers
 from central.pipeline.judge import Told, judge
 from central.pipeline.meaning import prepare, take
 from central.pipeline.own import raise_failed_event, raise_own
@@ -39,68 +41,89 @@ _MAX = datetime(9999, 1, 1, tzinfo=UTC)
 _URGENT = (Condition.SMOKE.value, Condition.HEAT.value)
 
 
+class Came(NamedTuple):
+    """A batch of events and when it came."""
+
+    batch: EventBatch
+    received_at: datetime
+
+
+class _New(NamedTuple):
+    """An event that is not on record yet, and the batch that brought it."""
+
+    event: Event
+    came: Came
+
+
 async def take_events(
-    tx: Tx,
-    area: str,
-    gateway: str,
-    batch: EventBatch,
-    received_at: datetime,
-    counted: Counter[str] | None = None,
-) -> Ack:
-    """Store and judge what is new in a batch. Returns the answer, to be sent once this has been committed.
+    tx: Tx, area: str, gateway: str, came: Sequence[Came], counted: Counter[str] | None = None
+) -> list[Ack]:
+    """Store and judge what is new in batches of one stream and boot of a gateway, in their order.
 
-    Counts events `stored`, `repeated`, `failed`, and put aside: `conflicts` and `refused` by the database.
+    Returns the answer to each, to be sent once this has been committed. Counts events `stored`, `repeated`,
+    `failed`, and put aside: `conflicts` and `refused` by the database.
 
-    Raises StoreDown and StoreConflict (do it again); StoreError when the batch cannot even be stored.
+    Raises StoreDown and StoreConflict (do it again); StoreError when the batches cannot even be stored.
     """
     lane = Lane.EVENTS.value
-    stream = GatewayStream(area, gateway, batch.stream)
-    cursor, began = await lanes.lock(tx, stream, lane)
-    last = batch.first_seq + len(batch.events) - 1
-    stored = await events.digests(tx, gateway, batch.stream, first=batch.first_seq, last=last, cursor=cursor)
-    taken = delivery.take_events(cursor, stored, batch)
-    asks = set(taken.asks)
     counted = Counter() if counted is None else counted
-    counted.update(stored=len(taken.new), repeated=len(batch.events) - len(taken.new))
-    if taken.new:
-        todo = await _record(tx, area, gateway, batch, taken.new, received_at, counted, began)
+    stream = GatewayStream(area, gateway, came[0].batch.stream)
+    held, began = await lanes.lock(tx, stream, lane)
+    first = min(one.batch.first_seq for one in came)
+    last = max(one.batch.first_seq + len(one.batch.events) for one in came) - 1
+    stored = await events.digests(tx, gateway, stream.stream, first=first, last=last, cursor=held)
+    cursor, taken, new = held, [], []
+    for one in came:
+        outcome = delivery.take_events(cursor, stored, one.batch)
+        cursor = outcome.cursor
+        stored |= {event.seq: event_digest(event) for event in outcome.new}
+        new += [_New(event, one) for event in outcome.new]
+        counted.update(stored=len(outcome.new), repeated=len(one.batch.events) - len(outcome.new))
+        taken.append(outcome)
+    asks = [set(outcome.asks) for outcome in taken]
+    if new:
+        todo = await _record(tx, stream, new, stored, counted, began)
         if todo and await _judge(tx, todo, counted):
-            asks.add(Ask.SNAPSHOT)
-    if taken.gap is not None:
-        asks.add(Ask.SNAPSHOT)
-        await _gap(tx, stream, taken.gap)
-    if taken.conflicts:
-        asks.add(Ask.NEW_STREAM)
-        counted["conflicts"] += len(taken.conflicts)
-        await _conflicts(tx, area, gateway, taken.conflicts, received_at)
-    if taken.cursor != cursor:
-        await lanes.move(tx, {stream: taken.cursor}, lane)
-    return await answer(tx, batch.stream, Lane.EVENTS, taken.cursor, echo_ms=batch.clock.mono_ms, asks=asks)
+            asks[-1].add(Ask.SNAPSHOT)
+    for one, outcome, asked in zip(came, taken, asks, strict=True):
+        if outcome.gap is not None:
+            asked.add(Ask.SNAPSHOT)
+            await _gap(tx, stream, outcome.gap)
+        if outcome.conflicts:
+            asked.add(Ask.NEW_STREAM)
+            counted["conflicts"] += len(outcome.conflicts)
+            await _conflicts(tx, area, gateway, outcome.conflicts, one.received_at)
+    if cursor != held:
+        await lanes.move(tx, {stream: cursor}, lane)
+    said = [
+        Said(stream.stream, outcome.cursor, one.batch.clock.mono_ms, asked)
+        for one, outcome, asked in zip(came, taken, asks, strict=True)
+    ]
+    return await answers(tx, Lane.EVENTS, said)
 
 
 async def _record(
     tx: Tx,
-    area: str,
-    gateway: str,
-    batch: EventBatch,
-    new: tuple[Event, ...],
-    received_at: datetime,
+    stream: GatewayStream,
+    new: Sequence[_New],
+    digests: Mapping[int, bytes],
     counted: Counter[str],
     began: datetime,
 ) -> list[tuple[Told, Event]]:
     """Store the events. Returns those that are to be judged."""
-    monos = [event.mono_ms for event in new]
-    before = await events.seen_elsewhere(tx, gateway, batch.stream, batch.boot, min(monos), max(monos))
-    rows = [_row(tx, area, gateway, batch, event, received_at) for event in new]
+    monos = [one.event.mono_ms for one in new]
+    boot = new[0].came.batch.boot
+    before = await events.seen_elsewhere(tx, stream.gateway, stream.stream, boot, min(monos), max(monos))
+    rows = [_row(tx, stream, one, digests[one.event.seq]) for one in new]
     ids = await _insert(tx, rows, counted)
     todo: list[tuple[Told, Event]] = []
-    for event, row, event_id in zip(new, rows, ids, strict=True):
+    for (event, _), row, event_id in zip(new, rows, ids, strict=True):
         if event_id is None or event.kind in (EventKind.CANARY, EventKind.NOTE):
             continue
         same = (event.mono_ms, row.kind, row.condition, event.detector, event.bus)
         if same in before and event.kind is not EventKind.SNAPSHOT:
             continue  # told before, under a stream that was given up
-        told = Told(area, gateway, batch.stream, event.seq, event_id, row.event_at, began)
+        told = Told(stream.area, stream.gateway, stream.stream, event.seq, event_id, row.event_at, began)
         todo.append((told, event))
     return todo
 
@@ -242,14 +265,15 @@ async def _conflicts(
     await together(tx, raising)
 
 
-def _row(tx: Tx, area: str, gateway: str, batch: EventBatch, event: Event, received_at: datetime) -> EventRow:
+def _row(tx: Tx, stream: GatewayStream, one: _New, digest: bytes) -> EventRow:
+    event, (batch, received_at) = one
     at_ms, quality = corrected_event_ms(batch, event, round(received_at.timestamp() * 1000))
     return EventRow(
-        area=area,
-        gateway=gateway,
-        stream=batch.stream,
+        area=stream.area,
+        gateway=stream.gateway,
+        stream=stream.stream,
         seq=event.seq,
-        digest=event_digest(event),
+        digest=digest,
         kind=event.kind.value,
         condition=event.condition.value if event.condition else None,
         detector=event.detector,

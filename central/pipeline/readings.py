@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar, cast
 
-from central.pipeline.answer import answers
+from central.pipeline.answer import Said, answers
 from central.store import lanes, readings
 from central.store.lanes import GatewayStream
 from central.store.pool import Tx
@@ -71,7 +71,7 @@ async def take_readings(
     if moved:
         await lanes.move(tx, moved, lane)
     said = [
-        (came.batch.stream, cursor, came.batch.clock.mono_ms)
+        Said(came.batch.stream, cursor, came.batch.clock.mono_ms)
         for came, cursor in zip(arrivals, through, strict=True)
     ]
     return await answers(tx, Lane.READINGS, said)

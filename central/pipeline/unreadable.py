@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from central.pipeline.answer import answer
+from central.pipeline.answer import Said, answers
 from central.pipeline.own import raise_failed_event
 from central.pipeline.work import together
 from central.store import events, lanes
@@ -70,7 +70,8 @@ async def take_unreadable_events(
         if found.first_seq == cursor + 1:
             cursor += 1
             await lanes.move(tx, {stream: cursor}, Lane.EVENTS.value)
-    return await answer(tx, found.stream, Lane.EVENTS, cursor, echo_ms=_echo(found), asks=asks)
+    (ack,) = await answers(tx, Lane.EVENTS, [Said(found.stream, cursor, _echo(found), asks)])
+    return ack
 
 
 async def take_unreadable_readings(tx: Tx, area: str, gateway: str, found: Envelope) -> Ack:
@@ -83,7 +84,8 @@ async def take_unreadable_readings(tx: Tx, area: str, gateway: str, found: Envel
         await lanes.note_gap(tx, stream, lane, (cursor + 1, last))
         await lanes.move(tx, {stream: last}, lane)
         cursor = last
-    return await answer(tx, found.stream, Lane.READINGS, cursor, echo_ms=_echo(found))
+    (ack,) = await answers(tx, Lane.READINGS, [Said(found.stream, cursor, _echo(found))])
+    return ack
 
 
 async def _store_raw(

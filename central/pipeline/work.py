@@ -254,6 +254,7 @@ class Work:
             raise LostRace
         over = [key for key, row in self._due_changes.items() if row is None and key[0] not in self._new]
         wanted = {key: row for key, row in self._due_changes.items() if row is not None}
+        ended = [a.id for a in (*self._new.values(), *self._changed.values()) if a.state is AlarmState.CLOSED]
         async with in_one_go(self.tx):
             if self._said:
                 await sources.say(self.tx, self._said)
@@ -265,6 +266,8 @@ class Work:
                 await due.schedule(self.tx, wanted)
             if self._messages:
                 await deliveries.enqueue(self.tx, self._messages)
+            if ended:
+                await deliveries.call_off(self.tx, ended)
         self._settle()
 
     def _settle(self) -> None:

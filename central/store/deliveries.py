@@ -6,7 +6,7 @@ with the same key. What was sent stays sent, whoever says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -18,6 +18,8 @@ from central.store.rows import rows
 from central.store.sql import queries
 
 OutcomeWord = Literal["temporary", "permanent", "rate_limited"]
+CLOSED = "the alarm is closed"
+"""Why a message was called off."""
 LONGEST_WAIT = {urgent: longest_wait(urgent=urgent) + timedelta(seconds=10) for urgent in (True, False)}
 _SQL = queries("deliveries")
 
@@ -66,6 +68,11 @@ async def enqueue(tx: Tx, planned: Sequence[Planned]) -> int:
     cursor = await tx.conn.execute(_SQL["enqueue"], {"rows": rows(planned), "now": tx.now})
     await notify(tx, "delivery")
     return cursor.rowcount
+
+
+async def call_off(tx: Tx, alarms: Collection[int]) -> None:
+    """What waits of these alarms, which are closed, need not be sent any more."""
+    await tx.conn.execute(_SQL["call_off"], {"alarms": list(alarms), "reason": CLOSED})
 
 
 async def claim(

@@ -128,10 +128,11 @@ def batch(
 
 async def send(town: Town, sent: EventBatch, *, area: str = AREA, gateway: str = GATEWAY) -> Ack:
     """Hand a batch to the pipeline as ingest would."""
-    from central.pipeline import take_events
+    from central.pipeline import Came, take_events
 
     async with town.store.transaction() as tx:
-        return await take_events(tx, area, gateway, sent, tx.now)
+        (ack,) = await take_events(tx, area, gateway, [Came(sent, tx.now)])
+        return ack
 
 
 MOMENT = datetime(2026, 3, 1, tzinfo=UTC)

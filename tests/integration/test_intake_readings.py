@@ -46,7 +46,7 @@ def told(answers: list[Answer]) -> list[tuple[str, int, int | None]]:
 async def test_each_gateway_is_answered_at_its_own_cursor(town: Town) -> None:
     """A repeat within the same transaction is stored once, one that is ahead not at all."""
     parcels = [parcel("gw-1", "a", 1), parcel("gw-2", "b", 1), parcel("gw-1", "a", 1), parcel("gw-1", "a", 4)]
-    answers = await Intake(town.store).take_readings([*parcels, parcel("gw-2", "c", 9)])
+    answers = await Intake(town.store).take([*parcels, parcel("gw-2", "c", 9)])
     assert told(answers) == [("gw-1", 3, 1), ("gw-2", 3, 1), ("gw-1", 3, 1), ("gw-1", 6, 4), ("gw-2", 0, 9)]
     stored = await town.rows("SELECT gateway, count(*) AS n FROM readings GROUP BY gateway ORDER BY gateway")
     assert stored == [{"gateway": "gw-1", "n": 6}, {"gateway": "gw-2", "n": 3}]
@@ -57,7 +57,7 @@ async def test_a_message_that_cannot_be_read_hinders_no_other(town: Town) -> Non
     bad = Parcel(
         gateway_topic(AREA, "gw-2", Channel.READINGS), b"{", False, asyncio.get_running_loop().time()
     )
-    answers = await Intake(town.store).take_readings([parcel("gw-1", "a", 1), bad, parcel("gw-1", "a", 4)])
+    answers = await Intake(town.store).take([parcel("gw-1", "a", 1), bad, parcel("gw-1", "a", 4)])
     assert told(answers) == [("gw-1", 3, 1), ("gw-1", 6, 4)]
     assert (await town.one("SELECT gateway FROM quarantine"))["gateway"] == "gw-2"
 
@@ -67,7 +67,7 @@ async def test_when_they_cannot_be_stored_together_each_is_stored_alone(town: To
     await town.do(
         "ALTER TABLE readings ADD CONSTRAINT refused CHECK (gateway <> 'gw-2') NOT VALID",
     )
-    answers = await Intake(town.store).take_readings(
+    answers = await Intake(town.store).take(
         [parcel("gw-1", "a", 1), parcel("gw-2", "b", 1), parcel("gw-1", "a", 4)]
     )
     assert [gateway for gateway, _, _ in told(answers)] == ["gw-1", "gw-2", "gw-1"]

@@ -1,8 +1,10 @@
+-- Rows are locked FOR NO KEY UPDATE: a worker that notes a link or a try of an alarm need not wait for its lock.
+
 -- name: columns_alarm
 SELECT * FROM alarm WHERE id = %(id)s
 
 -- name: lock_alarms
-SELECT * FROM alarm WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE
+SELECT * FROM alarm WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE
 
 -- name: lock_open
 -- Open alarms of these parts of one gateway (or of the centre), and of these detectors by whatever gateway, locked in
@@ -10,7 +12,7 @@ SELECT * FROM alarm WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE
 SELECT * FROM alarm
 WHERE state <> 'closed'
   AND ((coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = ANY(%(parts)s)) OR part = ANY(%(detectors)s))
-ORDER BY id FOR UPDATE
+ORDER BY id FOR NO KEY UPDATE
 
 -- name: lock_latest
 -- The open alarm of one source, else the last one that had begun by then and was not closed long before, locked.
@@ -18,7 +20,7 @@ SELECT * FROM alarm
 WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = %(part)s AND condition = %(condition)s
   AND (state <> 'closed'
        OR (event_at <= %(at)s + interval '2 seconds' AND closed_at >= %(at)s - %(span)s::interval))
-ORDER BY state <> 'closed' DESC, event_at DESC, id DESC LIMIT 1 FOR UPDATE
+ORDER BY state <> 'closed' DESC, event_at DESC, id DESC LIMIT 1 FOR NO KEY UPDATE
 
 -- name: lock_open_life_of_gateway
 -- Open smoke and heat behind one gateway (or one of its buses, by the present placement), locked.
@@ -26,7 +28,7 @@ SELECT * FROM alarm
 WHERE gateway = %(gateway)s AND severity = 'life' AND state IN ('active_unacknowledged', 'active_acknowledged')
   AND (%(bus)s::text IS NULL OR part IN (
         SELECT detector FROM placement WHERE gateway = %(gateway)s AND bus = %(bus)s AND to_at IS NULL))
-ORDER BY id FOR UPDATE
+ORDER BY id FOR NO KEY UPDATE
 
 -- name: open_alarms
 SELECT * FROM alarm WHERE state <> 'closed'

@@ -7,6 +7,12 @@ FROM ROWS FROM (json_to_recordset(%(rows)s::json) AS (
 ORDER BY n
 ON CONFLICT (key) DO NOTHING
 
+-- name: call_off
+-- One that a worker is claiming right now is passed over: it looks at the alarm itself before it sends.
+UPDATE delivery SET state = 'cancelled', reason = %(reason)s
+WHERE id IN (SELECT id FROM delivery
+             WHERE alarm = ANY(%(alarms)s) AND state = 'pending' AND purpose <> 'closed' FOR UPDATE SKIP LOCKED)
+
 -- name: claim
 -- What is due on one channel, or whose claimer died; rows that another worker holds are passed over.
 WITH chosen AS (

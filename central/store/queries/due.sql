@@ -15,4 +15,4 @@ SELECT alarm, kind, round, step, due_at FROM due WHERE alarm = ANY(%(alarms)s)
 SELECT a.id FROM alarm a
 WHERE a.id IN (SELECT alarm FROM due WHERE due_at <= %(now)s)
 ORDER BY array_position(ARRAY['life', 'unwatched', 'care', 'note'], a.severity), a.id
-LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
