@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from device_profiles.schema import Action, Profile
-from edge_agent.decode import Raw, Snapshot, decode
+from edge_agent.decode import Snapshot
 from edge_agent.diagnosis import Diagnosis
 from edge_agent.exchange import Kind, ReadError
 from edge_agent.layout import Layout, writable
@@ -114,7 +114,6 @@ class Poller:
         self._questions: deque[_Question] = deque()
         self._asked_in_vain = False
         self._broken: set[str] = set()
-        self._looks: dict[str, tuple[Raw, Snapshot]] = {}
         self._lap = 0
         self._errors = 0
         self.reads = 0
@@ -291,7 +290,7 @@ class Poller:
         before = self.states[detector]
         try:
             profile = self._layout.members[detector][1]
-            look = seen if isinstance(seen, Missed) else self._look(detector, profile, seen)
+            look = seen if isinstance(seen, Missed) else self._layout.decoders[detector].decode(seen)
             if isinstance(look, Snapshot) and look.identity is not None and profile.points is None:
                 self._diagnosis.identity(self._layout.members[detector][0].unit, look.identity, self._now())
             down = self.bus_state is not None and self.bus_state.down
@@ -309,15 +308,6 @@ class Poller:
             if detector not in self._broken:
                 self._broken.add(detector)
                 self._log.exception("a detector cannot be judged", detector=detector)
-
-    def _look(self, detector: str, profile: Profile, raw: Raw) -> Snapshot:
-        """What the registers mean; the same ones as last time mean the same."""
-        last = self._looks.get(detector)
-        if last is not None and last[0] == raw:
-            return last[1]
-        look = decode(profile, raw)
-        self._looks[detector] = (raw, look)
-        return look
 
     async def _judge_bus(self, *, port_up: bool) -> None:
         down_before = self.bus_state is not None and self.bus_state.down
@@ -387,7 +377,6 @@ class Poller:
         self._master.expect(layout.plan.fast + layout.plan.slow)
         self._rota.keep(layout.of_unit)
         self._broken.clear()
-        self._looks.clear()
         self.first_lap.clear()
         if not swap.done.done():
             swap.done.set_result({name: state for name, state in before.items() if name not in self.states})

@@ -7,7 +7,7 @@ more often than `report_min_s`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from device_profiles.schema import Role
 from edge_agent.decode import Snapshot
