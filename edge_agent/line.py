@@ -36,7 +36,7 @@ class Line(ABC):
 
     def __init__(self) -> None:
         self._input = bytearray()
-        self._arrived = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
         self._lost: str | None = None
         self.last_byte_at = 0.0
         """`loop.time()` at which the last bytes arrived."""
@@ -68,22 +68,22 @@ class Line(ABC):
             raise LineError(self._lost)
         data = bytes(self._input)
         self._input.clear()
-        self._arrived.clear()
         return data
 
     async def read(self, timeout: float) -> bytes:
         """Bytes as soon as there are any; empty after `timeout`. Raises LineError."""
         if not self._input and self._lost is None and timeout > 0:
-            alarm = asyncio.get_running_loop().call_later(timeout, self._arrived.set)
+            loop = asyncio.get_running_loop()
+            self._waiter = loop.create_future()
+            alarm = loop.call_later(timeout, self._wake)
             try:
-                await self._arrived.wait()
+                await self._waiter
             finally:
                 alarm.cancel()
         return self.take()
 
     def _begin(self) -> None:
         self._input.clear()
-        self._arrived.clear()
         self._lost = None
         self.last_byte_at = asyncio.get_running_loop().time()
 
@@ -91,12 +91,16 @@ class Line(ABC):
         self._input += data
         del self._input[:-INPUT_LIMIT]
         self.last_byte_at = asyncio.get_running_loop().time()
-        self._arrived.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _lose(self, why: str) -> None:
         if self._lost is None:
             self._lost = why
-        self._arrived.set()
+        self._wake()
 
 
 class SerialLine(Line):

@@ -3,28 +3,18 @@
 Law of this file: an answer is believed only when unit, function, length and CRC (on TCP: the transaction
 id) are those of the request just sent, and never after a request that is not ours; anything else on the line
 is skipped, and a failed exchange is never a value. A timeout never closes the line, and nothing is sent to
-unit 0, to which nobody answers. pymodbus serves as frame and PDU codec without any I/O; every byte
+unit 0, to which nobody answers. pymodbus serves as frame codec without any I/O; every byte
 goes through our own line. Modbus over Serial Line V1.02, 2.5.1; Modbus Application Protocol V1.1b3.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
+from struct import pack, unpack
 
 from pymodbus.framer import FramerRTU, FramerSocket
-from pymodbus.pdu import DecodePDU, ModbusPDU
-from pymodbus.pdu.bit_message import (
-    ReadCoilsRequest,
-    ReadDiscreteInputsRequest,
-    WriteSingleCoilRequest,
-)
-from pymodbus.pdu.register_message import (
-    ReadHoldingRegistersRequest,
-    ReadInputRegistersRequest,
-    WriteSingleRegisterRequest,
-)
+from pymodbus.pdu import DecodePDU
 
 from device_profiles.schema import Write
 from edge_agent.exchange import Kind, ReadError
@@ -41,19 +31,10 @@ DRAIN_LIMIT_S = 0.25
 """A line that never rests is used again after this."""
 FIXED_GAP_S = 0.00175
 """Above 19200 baud 3.5 characters count as 1.75 ms."""
-TICK_S = 0.001
-"""What the event loop's timers are rounded up to."""
 WRITE_TIMEOUT_S = 1.0
 DEAD_AFTER = 3
 """At least so many timeouts in a row without a byte, and of all units: the line itself is doubted."""
-
-
-_READS: dict[int, type[ModbusPDU]] = {
-    1: ReadCoilsRequest,
-    2: ReadDiscreteInputsRequest,
-    3: ReadHoldingRegistersRequest,
-    4: ReadInputRegistersRequest,
-}
+COIL_ON = 0xFF00
 
 
 def _answer_bytes(function: int, count: int) -> int:
@@ -147,7 +128,7 @@ def _whole_frame(data: bytes | bytearray) -> bytes | None:
     function = data[1]
     if function & 0x80:
         size = 5
-    elif function in _READS:
+    elif 1 <= function <= 4:
         size = data[2] + 5
     elif function in (5, 6):
         size = 8
@@ -181,7 +162,6 @@ class Modbus:
         self._bus_gap_s = gap_s
         self._rtu = FramerRTU(DecodePDU(False))
         self._socket = FramerSocket(DecodePDU(False))
-        self._decoder = DecodePDU(False)
         self._transaction = 0
         self._rest = b""
         self._echo = self._echo_known = False
@@ -194,15 +174,16 @@ class Modbus:
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
         """The registers, or the bits as 0 and 1; exactly `request.count` of them. Raises ReadError."""
-        pdu = _READS[request.function](address=request.address, count=request.count, dev_id=request.unit)
-        due = _answer_bytes(request.function, request.count)
-        head = bytes((request.unit, request.function, due))
-        answer = await self._exchange(pdu, head, due + 5, request.timeout_s, request.gap_s)
-        values: Sequence[int] = answer.registers if request.function > 2 else [int(b) for b in answer.bits]
-        if len(values) < request.count:
-            raise ReadError(Kind.WRONG_LENGTH, request.unit, f"{len(values)} values of {request.count}")
+        unit, function, count = request.unit, request.function, request.count
+        due = _answer_bytes(function, count)
+        head = bytes((unit, function, due))
+        body = pack(">BHH", function, request.address, count)
+        answer = await self._exchange(unit, body, head, due + 5, request.timeout_s, request.gap_s)
         self._echo_known = True
-        return tuple(values[: request.count])
+        data = answer[2:]
+        if function > 2:
+            return unpack(f">{count}H", data)
+        return tuple(data[at // 8] >> at % 8 & 1 for at in range(count))
 
     async def ask(self, request: ReadRequest | WriteRequest) -> tuple[int, ...]:
         """What is read; nothing for a write that is confirmed. Raises ReadError."""
@@ -219,13 +200,10 @@ class Modbus:
         if not (self._tcp or self._echo_known):
             why = "nothing has been read on this line yet, its echo could pass for the answer: order it again"
             raise ReadError(Kind.NOT_SENT, unit, why)
-        pdu: ModbusPDU
-        if write.function == 5:
-            pdu = WriteSingleCoilRequest(address=address, bits=[bool(write.value)], dev_id=unit)
-        else:
-            pdu = WriteSingleRegisterRequest(address=address, registers=[write.value], dev_id=unit)
-        body = bytes((unit, write.function)) + pdu.encode()
-        await self._exchange(pdu, body, len(body) + 2, WRITE_TIMEOUT_S, 0.0)
+        value = write.value if write.function == 6 else COIL_ON * bool(write.value)
+        body = pack(">BHH", write.function, address, value)
+        head = bytes((unit,)) + body
+        await self._exchange(unit, body, head, len(head) + 2, WRITE_TIMEOUT_S, 0.0)
 
     async def attend(self, seconds: float) -> frozenset[int]:
         """Nobody speaks unasked on Modbus: the line rests."""
@@ -251,9 +229,9 @@ class Modbus:
         return self._late_until.get(unit, 0.0) <= asyncio.get_running_loop().time()
 
     async def _exchange(
-        self, pdu: ModbusPDU, head: bytes, size: int, timeout_s: float, gap_s: float
-    ) -> ModbusPDU:
-        unit = pdu.dev_id
+        self, unit: int, body: bytes, head: bytes, size: int, timeout_s: float, gap_s: float
+    ) -> bytes:
+        """Function code and data of the answer to the request of function code and data `body`."""
         if not 1 <= unit <= 247:
             raise ValueError(f"unit {unit}: only units 1 to 247 answer")
         self._units.add(unit)
@@ -261,9 +239,9 @@ class Modbus:
         try:
             await self._settle(unit, gap_s)
             if self._tcp:
-                body, took_s = await self._over_tcp(pdu, head, wait_s, timeout_s)
+                answer, took_s = await self._over_tcp(unit, body, head, wait_s, timeout_s)
             else:
-                body, took_s = await self._over_rtu(pdu, head, size, wait_s)
+                answer, took_s = await self._over_rtu(unit, body, head, size, wait_s)
         except LineError as error:
             raise ReadError(Kind.LINE_LOST, unit, str(error)) from None
         except ReadError as error:
@@ -272,11 +250,8 @@ class Modbus:
         self._deaf = 0
         self._late_until.pop(unit, None)
         self._patience.answered(unit, took_s)
-        answer = self._decoder.decode(body)
-        if answer is None:
-            raise ReadError(Kind.GARBAGE, unit, "its answer cannot be decoded")
-        if answer.isError():
-            code = answer.exception_code
+        if answer[0] & 0x80:
+            code = answer[1]
             raise ReadError(Kind.EXCEPTION, unit, f"refused with exception code {code}", code)
         return answer
 
@@ -285,21 +260,19 @@ class Modbus:
         loop = asyncio.get_running_loop()
         gap = max(gap_s if self._bus_gap_s is None else self._bus_gap_s, self._min_gap_s)
         begin = max(self._ready_at, self._late_until.get(unit, 0.0))
-        limit = max(loop.time(), begin) + DRAIN_LIMIT_S
-        while True:  # bytes that still come put the start off
-            wait = min(max(begin, self._line.last_byte_at + gap), limit) - loop.time()
-            if wait <= 0:
-                return
-            whole = wait // TICK_S * TICK_S
-            if not whole:
-                # The loop's timers count whole milliseconds, two for a hundred of a lap.
-                time.sleep(wait)  # noqa: ASYNC251 -- less than a tick, and no processor time
-            await asyncio.sleep(whole)
+        now = loop.time()
+        limit = max(now, begin) + DRAIN_LIMIT_S
+        # Bytes that still come put the start off.
+        while (wait := min(max(begin, self._line.last_byte_at + gap), limit) - now) > 0:
+            await asyncio.sleep(wait)
+            now = loop.time()
 
-    async def _over_rtu(self, pdu: ModbusPDU, head: bytes, size: int, wait_s: float) -> tuple[bytes, float]:
+    async def _over_rtu(
+        self, unit: int, body: bytes, head: bytes, size: int, wait_s: float
+    ) -> tuple[bytes, float]:
         """Function code and data, and how long the unit took, the answer's own time on the wire aside."""
         loop = asyncio.get_running_loop()
-        frame = self._rtu.buildFrame(pdu)
+        frame = self._rtu.encode(body, unit, 0)
         search = RtuSearch(frame, head, size, self._echo, self._line.take())
         await self._line.write(frame)
         # Adapters and serial servers may hand an answer over when all of it is there.
@@ -307,39 +280,38 @@ class Modbus:
         while True:
             by = wire_end + wait_s + (CHUNK_SLACK_S if search.heard else 0.0)
             data = await self._line.read(by - loop.time())
-            if body := search.feed(data):
+            if answer := search.feed(data):
                 self._echo = self._echo or search.echoed
-                return body, max(loop.time() - wire_end, 0.0)
+                return answer, max(loop.time() - wire_end, 0.0)
             if not data and loop.time() >= by:
                 kind, detail = search.judge()
-                raise ReadError(kind, pdu.dev_id, detail)
+                raise ReadError(kind, unit, detail)
 
     async def _over_tcp(
-        self, pdu: ModbusPDU, head: bytes, wait_s: float, whole_s: float
+        self, unit: int, body: bytes, head: bytes, wait_s: float, whole_s: float
     ) -> tuple[bytes, float]:
         """Function code and data, and how long they took; an answer that has begun may take `whole_s`."""
         loop = asyncio.get_running_loop()
         self._transaction = self._transaction % 0xFFFF + 1
-        pdu.transaction_id = self._transaction
         self._rest += self._line.take()
-        await self._line.write(self._socket.buildFrame(pdu))
+        await self._line.write(self._socket.encode(body, unit, self._transaction))
         sent_at = loop.time()
         why = (Kind.TIMEOUT, "no answer")
         while True:
-            for unit, transaction, body in self._frames():
+            for sender, transaction, answer in self._frames():
                 if transaction != self._transaction:
                     continue
-                if unit != pdu.dev_id:
-                    why = (Kind.WRONG_UNIT, f"unit {unit} answered instead")
-                elif body[0] & 0x7F != pdu.function_code:
-                    why = (Kind.WRONG_FUNCTION, f"answered function {body[0]}")
-                elif _fits(body, head):
-                    return body, loop.time() - sent_at
+                if sender != unit:
+                    why = (Kind.WRONG_UNIT, f"unit {sender} answered instead")
+                elif answer[0] & 0x7F != body[0]:
+                    why = (Kind.WRONG_FUNCTION, f"answered function {answer[0]}")
+                elif _fits(answer, head):
+                    return answer, loop.time() - sent_at
                 else:
-                    why = (Kind.WRONG_LENGTH, f"its answer of {len(body)} bytes does not fit the request")
+                    why = (Kind.WRONG_LENGTH, f"its answer of {len(answer)} bytes does not fit the request")
             left = sent_at + (whole_s if self._rest else wait_s) - loop.time()
             if left <= 0:
-                raise ReadError(why[0], pdu.dev_id, why[1])
+                raise ReadError(why[0], unit, why[1])
             self._rest += await self._line.read(left)
 
     def _frames(self) -> list[tuple[int, int, bytes]]:

@@ -246,29 +246,31 @@ class Poller:
         if self._line_proved:  # before the first answer an order could not be told from its echo
             await self._obey()
         raw: dict[str, dict[str, tuple[int, ...] | None]] = {}
-        heard, reason = False, ""
+        heard, reason, now = False, "", self._now()
         detectors = self._layout.of_unit.get(unit, ())
         states = [self.states[detector] for detector in detectors]
         identify = any(state is None or state.doubted for state in states)
         for request in self._layout.reads(unit, slow, identify=identify):
-            self.progress_at = self._now()
+            self.progress_at = now
             words: tuple[int, ...] | None = None
             if not reason:
                 self.reads += 1
                 try:
                     words = await self._master.read(request)
+                    now = self._now()
                     heard = True
                     self._line_proved = True
-                    self._diagnosis.good(unit, self._now())
+                    self._diagnosis.good(unit, now)
                 except ReadError as error:
+                    now = self._now()
                     self._errors += 1
                     self.errors[error.kind] += 1
                     if error.kind is Kind.LINE_LOST:
                         raise LineLostError(str(error)) from None
                     if error.kind is Kind.FOREIGN:
-                        self._diagnosis.foreign(self._now())
+                        self._diagnosis.foreign(now)
                     elif error.kind not in (Kind.TIMEOUT, Kind.EXCEPTION):
-                        self._diagnosis.spoilt(unit, self._now())
+                        self._diagnosis.spoilt(unit, now)
                     # A refusal is an answer: it costs no timeout, and the next read may fare better.
                     heard = heard or error.kind is Kind.EXCEPTION
                     reason = "" if error.kind is Kind.EXCEPTION else error.kind.value
@@ -276,7 +278,7 @@ class Poller:
                 part = None if words is None else words[target.offset : target.offset + target.count]
                 raw.setdefault(target.detector, {})[target.register] = part
         if reason:
-            self._rota.missed(unit, self._now())
+            self._rota.missed(unit, now)
         else:
             self._rota.answered(unit)
             self._line.proved()
