@@ -34,6 +34,9 @@ class LineError(Exception):
 class Line(ABC):
     """One open-able line. Bytes that arrive are kept until `take` fetches them."""
 
+    _loop: asyncio.AbstractEventLoop
+    """The one it was opened in."""
+
     def __init__(self) -> None:
         self._input = bytearray()
         self._waiter: asyncio.Future[None] | None = None
@@ -73,9 +76,8 @@ class Line(ABC):
     async def read(self, timeout: float) -> bytes:
         """Bytes as soon as there are any; empty after `timeout`. Raises LineError."""
         if not self._input and self._lost is None and timeout > 0:
-            loop = asyncio.get_running_loop()
-            self._waiter = loop.create_future()
-            alarm = loop.call_later(timeout, self._wake)
+            self._waiter = self._loop.create_future()
+            alarm = self._loop.call_later(timeout, self._wake)
             try:
                 await self._waiter
             finally:
@@ -85,12 +87,13 @@ class Line(ABC):
     def _begin(self) -> None:
         self._input.clear()
         self._lost = None
-        self.last_byte_at = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self.last_byte_at = self._loop.time()
 
     def _take_in(self, data: bytes) -> None:
         self._input += data
         del self._input[:-INPUT_LIMIT]
-        self.last_byte_at = asyncio.get_running_loop().time()
+        self.last_byte_at = self._loop.time()
         self._wake()
 
     def _wake(self) -> None:

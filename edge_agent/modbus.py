@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from struct import pack, unpack
 
 from pymodbus.framer import FramerRTU, FramerSocket
@@ -36,10 +37,18 @@ DEAD_AFTER = 3
 """At least so many timeouts in a row without a byte, and of all units: the line itself is doubted."""
 COIL_ON = 0xFF00
 
+_rtu = FramerRTU(DecodePDU(False))
+
 
 def _answer_bytes(function: int, count: int) -> int:
     """The byte count a right answer to a read announces."""
     return (count + 7) // 8 if function <= 2 else 2 * count
+
+
+@lru_cache(1024)
+def _rtu_frame(unit: int, body: bytes) -> bytes:
+    """The same few hundred requests are sent all day."""
+    return _rtu.encode(body, unit, 0)
 
 
 class RtuSearch:
@@ -160,7 +169,6 @@ class Modbus:
         self._character_s = character_s
         self._min_gap_s = 0.0 if self._tcp else frame_gap_s(character_s)
         self._bus_gap_s = gap_s
-        self._rtu = FramerRTU(DecodePDU(False))
         self._socket = FramerSocket(DecodePDU(False))
         self._transaction = 0
         self._rest = b""
@@ -272,7 +280,7 @@ class Modbus:
     ) -> tuple[bytes, float]:
         """Function code and data, and how long the unit took, the answer's own time on the wire aside."""
         loop = asyncio.get_running_loop()
-        frame = self._rtu.encode(body, unit, 0)
+        frame = _rtu_frame(unit, body)
         search = RtuSearch(frame, head, size, self._echo, self._line.take())
         await self._line.write(frame)
         # Adapters and serial servers may hand an answer over when all of it is there.

@@ -283,22 +283,22 @@ class Poller:
             self._rota.answered(unit)
             self._line.proved()
         for detector in detectors:
-            await self._judge(detector, raw.get(detector, {}) if heard else Missed(reason))
+            await self._judge(detector, raw.get(detector, {}) if heard else Missed(reason), now)
         self._rota.hurry(unit, urgent=any(_urgent(self.states[detector]) for detector in detectors))
         return not reason
 
-    async def _judge(self, detector: str, seen: Mapping[str, tuple[int, ...] | None] | Missed) -> None:
+    async def _judge(
+        self, detector: str, seen: Mapping[str, tuple[int, ...] | None] | Missed, now: float
+    ) -> None:
         """What a look at one detector means; nothing that goes wrong here reaches the loop."""
         before = self.states[detector]
         try:
-            profile = self._layout.members[detector][1]
+            config, profile = self._layout.members[detector]
             look = seen if isinstance(seen, Missed) else self._layout.decoders[detector].decode(seen)
             if isinstance(look, Snapshot) and look.identity is not None and profile.points is None:
-                self._diagnosis.identity(self._layout.members[detector][0].unit, look.identity, self._now())
+                self._diagnosis.identity(config.unit, look.identity, now)
             down = self.bus_state is not None and self.bus_state.down
-            state, told, sample = track(
-                before, look, self._now(), self._policy, detector=detector, bus_down=down
-            )
+            state, told, sample = track(before, look, now, self._policy, detector=detector, bus_down=down)
             self.states[detector] = state
             if told or _worth_keeping(before) != _worth_keeping(state):
                 await self._record(told, {detector: encode_state(state)})
@@ -317,16 +317,15 @@ class Poller:
             passed_over = self._rota.tries(unit) >= SKIPPED_COUNTS_AFTER and not self._rota.was_tried(unit)
             if passed_over or (not port_up and down_before):
                 for detector in detectors:
-                    await self._judge(detector, Missed("no answer" if port_up else "line lost"))
+                    await self._judge(detector, Missed("no answer" if port_up else "line lost"), self._now())
+        now = self._now()
         states = [state or DetectorState(name) for name, state in self.states.items()]
-        self.bus_state, told = track_bus(
-            self.bus_state, states, port_up, self._now(), self._policy, bus=self.bus.bus
-        )
+        self.bus_state, told = track_bus(self.bus_state, states, port_up, now, self._policy, bus=self.bus.bus)
         if told:
             for each in told:
                 self._log.warning("bus", change=each.kind.value, condition=each.condition, why=each.text)
             await self._record(told, {BUS_KEY + self.bus.bus: encode_state(self.bus_state)})
-        before, self._hint = self._hint, self._diagnosis.hint(self._now())
+        before, self._hint = self._hint, self._diagnosis.hint(now)
         if self._hint is not None and self._hint != before:
             self._log.warning("bus", hint=self._hint)
             await self._record([Observation(EventKind.NOTE, bus=self.bus.bus, text=self._hint)], {})

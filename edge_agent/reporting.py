@@ -19,13 +19,14 @@ def report(
     state: DetectorState, seen: Snapshot, now: float, policy: TrackPolicy
 ) -> tuple[DetectorState, Sample | None]:
     """A reading, when a column moved by more than its deadband or has not been told for `report_s`."""
-    values: dict[Role, float | None] = dict(seen.values)
+    values = seen.values
     status = None if seen.raw_status is None else float(seen.raw_status)
     if status is not None or Role.STATUS in state.reported:
-        values[Role.STATUS] = status
-    if all(value is None for value in values.values()) and not state.reported:
-        return state, None
-    if not any(_due(role, value, state, now, policy) for role, value in values.items()):
+        values = {**values, Role.STATUS: status}
+    for role, value in values.items():
+        if _due(role, value, state, now, policy):
+            break
+    else:
         return state, None
     reported = {**state.reported, **{role: (value, now) for role, value in values.items()}}
     return replace(state, reported=reported), Sample(
