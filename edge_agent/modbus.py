@@ -245,11 +245,10 @@ class Modbus:
         self._units.add(unit)
         wait_s = self._patience.wait_s(unit, timeout_s)
         try:
-            await self._settle(unit, gap_s)
             if self._tcp:
-                answer, took_s = await self._over_tcp(unit, body, head, wait_s, timeout_s)
+                answer, took_s = await self._over_tcp(unit, body, head, wait_s, timeout_s, gap_s)
             else:
-                answer, took_s = await self._over_rtu(unit, body, head, size, wait_s)
+                answer, took_s = await self._over_rtu(unit, body, head, size, wait_s, gap_s)
         except LineError as error:
             raise ReadError(Kind.LINE_LOST, unit, str(error)) from None
         except ReadError as error:
@@ -263,46 +262,54 @@ class Modbus:
             raise ReadError(Kind.EXCEPTION, unit, f"refused with exception code {code}", code)
         return answer
 
-    async def _settle(self, unit: int, gap_s: float) -> None:
-        """Wait until the line is at rest and no late answer of this unit can pass for the next one."""
-        loop = asyncio.get_running_loop()
+    def _start_at(self, unit: int, gap_s: float, limit: float) -> float:
+        """When the line will have rested if nothing more comes, and no late answer of this unit can."""
         gap = max(gap_s if self._bus_gap_s is None else self._bus_gap_s, self._min_gap_s)
-        begin = max(self._ready_at, self._late_until.get(unit, 0.0))
-        now = loop.time()
-        limit = max(now, begin) + DRAIN_LIMIT_S
-        # Bytes that still come put the start off.
-        while (wait := min(max(begin, self._line.last_byte_at + gap), limit) - now) > 0:
-            await asyncio.sleep(wait)
-            now = loop.time()
+        return min(max(self._free_at(unit), self._line.last_byte_at + gap), limit)
+
+    def _free_at(self, unit: int) -> float:
+        return max(self._ready_at, self._late_until.get(unit, 0.0))
 
     async def _over_rtu(
-        self, unit: int, body: bytes, head: bytes, size: int, wait_s: float
+        self, unit: int, body: bytes, head: bytes, size: int, wait_s: float, gap_s: float
     ) -> tuple[bytes, float]:
         """Function code and data, and how long the unit took, the answer's own time on the wire aside."""
         loop = asyncio.get_running_loop()
         frame = _rtu_frame(unit, body)
-        search = RtuSearch(frame, head, size, self._echo, self._line.take())
-        await self._line.write(frame)
         # Adapters and serial servers may hand an answer over when all of it is there.
-        wire_end = loop.time() + (len(frame) + size) * self._character_s
+        wire_s = (len(frame) + size) * self._character_s
+        limit = max(loop.time(), self._free_at(unit)) + DRAIN_LIMIT_S
+        before, data = b"", None
+        while data is None:  # bytes that still come put the start off
+            before += self._line.take()
+            at = max(self._start_at(unit, gap_s, limit), loop.time())
+            data = await self._line.ask(frame, at, at + wire_s + wait_s)
+        assert self._line.written_at is not None
+        wire_end = self._line.written_at + wire_s
+        search = RtuSearch(frame, head, size, self._echo, before)
         while True:
-            by = wire_end + wait_s + (CHUNK_SLACK_S if search.heard else 0.0)
-            data = await self._line.read(by - loop.time())
             if answer := search.feed(data):
                 self._echo = self._echo or search.echoed
                 return answer, max(loop.time() - wire_end, 0.0)
-            if not data and loop.time() >= by:
+            left = wire_end + wait_s + (CHUNK_SLACK_S if search.heard else 0.0) - loop.time()
+            if not data and left <= 0:
                 kind, detail = search.judge()
                 raise ReadError(kind, unit, detail)
+            data = await self._line.read(left)
 
     async def _over_tcp(
-        self, unit: int, body: bytes, head: bytes, wait_s: float, whole_s: float
+        self, unit: int, body: bytes, head: bytes, wait_s: float, whole_s: float, gap_s: float
     ) -> tuple[bytes, float]:
         """Function code and data, and how long they took; an answer that has begun may take `whole_s`."""
         loop = asyncio.get_running_loop()
+        now = loop.time()
+        limit = max(now, self._free_at(unit)) + DRAIN_LIMIT_S
+        while (pause := self._start_at(unit, gap_s, limit) - now) > 0:
+            await asyncio.sleep(pause)
+            now = loop.time()
         self._transaction = self._transaction % 0xFFFF + 1
         self._rest += self._line.take()
-        await self._line.write(self._socket.encode(body, unit, self._transaction))
+        self._line.write(self._socket.encode(body, unit, self._transaction))
         sent_at = loop.time()
         why = (Kind.TIMEOUT, "no answer")
         while True:
