@@ -49,9 +49,11 @@ class Layout:
 
     def reads(self, unit: int, slow: Sequence[ReadRequest], *, identify: bool) -> list[ReadRequest]:
         """What to read of a unit in one visit, the fast first; `identify`: also which device it is."""
-        due = [request for request in slow if request.unit == unit]
+        fast, due = self.fast.get(unit, []), [request for request in slow if request.unit == unit]
+        if not (due or identify):
+            return fast
         who = self.identity.get(unit, []) if identify else []
-        return self.fast.get(unit, []) + due + [request for request in who if request not in due]
+        return fast + due + [request for request in who if request not in due]
 
 
 def writable(config: DetectorConfig, profile: Profile, action: Action) -> Write | str:

@@ -40,7 +40,7 @@ class Line(ABC):
     """The one it was opened in."""
 
     def __init__(self) -> None:
-        self._input = bytearray()
+        self._input = b""
         self._waiter: asyncio.Future[None] | None = None
         self._lost: str | None = None
         self.last_byte_at = 0.0
@@ -73,8 +73,7 @@ class Line(ABC):
         """All bytes that have arrived since the last call, at once. Raises LineError when lost and empty."""
         if not self._input and self._lost is not None:
             raise LineError(self._lost)
-        data = bytes(self._input)
-        self._input.clear()
+        data, self._input = self._input, b""
         return data
 
     async def read(self, timeout: float) -> bytes:
@@ -123,14 +122,13 @@ class Line(ABC):
             alarm.cancel()
 
     def _begin(self) -> None:
-        self._input.clear()
+        self._input = b""
         self._lost = None
         self._loop = asyncio.get_running_loop()
         self.last_byte_at = self._loop.time()
 
     def _take_in(self, data: bytes) -> None:
-        self._input += data
-        del self._input[:-INPUT_LIMIT]
+        self._input = (self._input + data)[-INPUT_LIMIT:]
         self.last_byte_at = self._loop.time()
         self._wake()
 

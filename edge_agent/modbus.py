@@ -64,7 +64,7 @@ class RtuSearch:
         self._request = request
         self._head = head
         self._size = size
-        self._seen = bytearray()
+        self._seen = b""
         self._is_write = request.startswith(head)
         self._must_skip_echo = echo and self._is_write
         self.echoed = False
@@ -91,7 +91,7 @@ class RtuSearch:
                 ours = not (at or self._before) or not _foreign_request(
                     self._before + self._seen[:at], self._request
                 )
-                return bytes(frame[1:-2]) if ours else None
+                return frame[1:-2] if ours else None
             at = self._seen.find(head, at + 1)
         return None
 
@@ -101,7 +101,7 @@ class RtuSearch:
             return
         if self._is_write and not self._must_skip_echo:
             return
-        del self._seen[: len(self._request)]
+        self._seen = self._seen[len(self._request) :]
         self.echoed = True
 
     def judge(self) -> tuple[Kind, str]:
@@ -126,11 +126,11 @@ class RtuSearch:
         return Kind.GARBAGE, f"{len(self._seen)} bytes without a frame of right CRC"
 
 
-def _crc_right(frame: bytes | bytearray) -> bool:
-    return bool(FramerRTU.check_CRC(bytes(frame[:-2]), int.from_bytes(frame[-2:], "big")))
+def _crc_right(frame: bytes) -> bool:
+    return bool(FramerRTU.compute_CRC(frame[:-2]) == int.from_bytes(frame[-2:], "big"))
 
 
-def _whole_frame(data: bytes | bytearray) -> bytes | None:
+def _whole_frame(data: bytes) -> bytes | None:
     """A frame of any read, write or exception at the very start of `data`."""
     if len(data) < 5:
         return None
@@ -143,11 +143,11 @@ def _whole_frame(data: bytes | bytearray) -> bytes | None:
         size = 8
     else:
         return None
-    frame = bytes(data[:size])
+    frame = data[:size]
     return frame if len(frame) == size and _crc_right(frame) else None
 
 
-def _foreign_request(data: bytes | bytearray, own: bytes) -> bool:
+def _foreign_request(data: bytes, own: bytes) -> bool:
     """Whether a whole request other than `own` lies in it. An answer of 17 to 24 bits looks like one."""
     return any(
         1 <= data[at + 1] <= 6

@@ -243,7 +243,9 @@ class Poller:
 
     async def _visit(self, unit: int, slow: Sequence[ReadRequest]) -> bool:
         """All reads of one unit, and what they mean; False when it did not answer."""
-        if self._line_proved:  # before the first answer an order could not be told from its echo
+        if self._line_proved and (
+            self._orders or self._questions
+        ):  # before the first answer an order could not be told from its echo
             await self._obey()
         raw: dict[str, dict[str, tuple[int, ...] | None]] = {}
         heard, reason, now = False, "", self._now()

@@ -109,7 +109,8 @@ def _missed(
 
 
 def _heard(state: DetectorState) -> tuple[DetectorState, list[Observation]]:
-    state = replace(state, misses=0, silent_since=None, lost=False)
+    if state.misses or state.lost:
+        state = replace(state, misses=0, silent_since=None, lost=False)
     if Condition.NO_RESPONSE not in state.asserted:
         return state, []
     return _tell(state, EventKind.CLEAR, Condition.NO_RESPONSE)
