@@ -33,6 +33,7 @@ from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
 from edge_agent.poller import Poller
 from edge_agent.recorder import Recorder
+from edge_agent.ticks import fine_loop
 from edge_agent.tracker import TrackPolicy
 from simulator.control import ControlClient
 from wire.messages import BusConfig, Condition, DetectorConfig, EventKind, Transport
@@ -194,7 +195,8 @@ def main() -> None:
     parser.add_argument("--peer", choices=["yes", "no"], default="yes")
     given = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    scenarios = asyncio.run(measure(given.repeats, given.flips))
+    with asyncio.Runner(loop_factory=fine_loop) as runner:  # the agent's own
+        scenarios = runner.run(measure(given.repeats, given.flips))
     peer = (
         bus_peer.measure(given.repeats, given.flips)
         if given.peer == "yes"
