@@ -80,8 +80,10 @@ class RtuSearch:
         self._skip_echo()
         if self._must_skip_echo and not self.echoed:
             return None
-        refusal = bytes((self._head[0], self._head[1] | 0x80))
-        return self._find(self._head, self._size) or self._find(refusal, 5)
+        return self._find(self._head, self._size) or self._find(self._refusal(), 5)
+
+    def _refusal(self) -> bytes:
+        return bytes((self._head[0], self._head[1] | 0x80))
 
     def _find(self, head: bytes, size: int) -> bytes | None:
         at = self._seen.find(head)
@@ -262,13 +264,15 @@ class Modbus:
             raise ReadError(Kind.EXCEPTION, unit, f"refused with exception code {code}", code)
         return answer
 
-    def _start_at(self, unit: int, gap_s: float, limit: float) -> float:
-        """When the line will have rested if nothing more comes, and no late answer of this unit can."""
-        gap = max(gap_s if self._bus_gap_s is None else self._bus_gap_s, self._min_gap_s)
-        return min(max(self._free_at(unit), self._line.last_byte_at + gap), limit)
+    def _earliest(self, unit: int) -> float:
+        """From when on no late answer of this unit can pass for the next one; now or later."""
+        now = asyncio.get_running_loop().time()
+        return max(now, self._ready_at, self._late_until.get(unit, 0.0))
 
-    def _free_at(self, unit: int) -> float:
-        return max(self._ready_at, self._late_until.get(unit, 0.0))
+    def _start_at(self, earliest: float, gap_s: float) -> float:
+        """When the line will also have rested, for as long as the device wants, if nothing more comes."""
+        gap = max(gap_s if self._bus_gap_s is None else self._bus_gap_s, self._min_gap_s)
+        return max(earliest, min(self._line.last_byte_at + gap, earliest + DRAIN_LIMIT_S))
 
     async def _over_rtu(
         self, unit: int, body: bytes, head: bytes, size: int, wait_s: float, gap_s: float
@@ -278,11 +282,11 @@ class Modbus:
         frame = _rtu_frame(unit, body)
         # Adapters and serial servers may hand an answer over when all of it is there.
         wire_s = (len(frame) + size) * self._character_s
-        limit = max(loop.time(), self._free_at(unit)) + DRAIN_LIMIT_S
+        earliest = self._earliest(unit)
         before, data = b"", None
         while data is None:  # bytes that still come put the start off
             before += self._line.take()
-            at = max(self._start_at(unit, gap_s, limit), loop.time())
+            at = self._start_at(earliest, gap_s)
             data = await self._line.ask(frame, at, at + wire_s + wait_s)
         assert self._line.written_at is not None
         wire_end = self._line.written_at + wire_s
@@ -302,9 +306,8 @@ class Modbus:
     ) -> tuple[bytes, float]:
         """Function code and data, and how long they took; an answer that has begun may take `whole_s`."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        limit = max(now, self._free_at(unit)) + DRAIN_LIMIT_S
-        while (pause := self._start_at(unit, gap_s, limit) - now) > 0:
+        earliest, now = self._earliest(unit), loop.time()
+        while (pause := self._start_at(earliest, gap_s) - now) > 0:
             await asyncio.sleep(pause)
             now = loop.time()
         self._transaction = self._transaction % 0xFFFF + 1

@@ -20,7 +20,9 @@ class FineSelector(EpollSelector):
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         """As any selector's: what is ready, after at most `timeout` seconds."""
         if timeout is not None and 0 < timeout < FINE_S:
-            select.select((self.fileno(),), (), (), timeout)
+            ready, _, _ = select.select((self.fileno(),), (), (), timeout)
+            if not ready:
+                return []
             timeout = 0
         return super().select(timeout)
 
