@@ -79,7 +79,9 @@ class Decoder:
         self._telling = tuple(dict.fromkeys(meaning.register for meaning in profile.conditions))
         self._verdict = lru_cache(WORDS_KEPT)(self._judge)
         self._measured = [
-            (r.name, r.role) for r in registers if r.role not in (None, Role.STATUS, Role.IDENTITY)
+            (r.name, r.role, self._value[r.name])
+            for r in registers
+            if r.role not in (None, Role.STATUS, Role.IDENTITY)
         ]
         bits = [r.name for r in registers if r.type is Type.BIT and r.group is Group.FAST]
         self._status = _first(registers, Role.STATUS) or bits
@@ -89,9 +91,9 @@ class Decoder:
         """What this look says. Conditions of registers that were not asked for are unknown."""
         verdict = self._verdict(*map(raw.get, self._telling))
         values: dict[Role, float | None] = {}
-        for name, role in self._measured:
+        for name, role, meaning in self._measured:
             if name in raw:
-                value = self._value[name](raw[name])
+                value = meaning(raw[name])
                 values[role] = None if value is None else value.engineering
         return Snapshot(
             conditions=verdict.present,

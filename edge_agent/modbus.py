@@ -38,6 +38,7 @@ DEAD_AFTER = 3
 COIL_ON = 0xFF00
 
 _rtu = FramerRTU(DecodePDU(False))
+_CRC_TABLE = FramerRTU.crc16_table
 
 
 def _answer_bytes(function: int, count: int) -> int:
@@ -129,7 +130,11 @@ class RtuSearch:
 
 
 def _crc_right(frame: bytes) -> bool:
-    return bool(FramerRTU.compute_CRC(frame[:-2]) == int.from_bytes(frame[-2:], "big"))
+    """Whether nothing remains: the checksum of data and its own checksum is 0."""
+    remainder = 0xFFFF
+    for byte in frame:
+        remainder = remainder >> 8 ^ _CRC_TABLE[(remainder ^ byte) & 0xFF]
+    return not remainder
 
 
 def _whole_frame(data: bytes) -> bytes | None:
