@@ -56,7 +56,10 @@ class Instant(Line):
     def close(self) -> None:
         self._open = False
 
-    async def write(self, data: bytes) -> None:
+    def doubt(self) -> str | None:
+        return None
+
+    def write(self, data: bytes) -> None:
         self.polls += 1
         if self.polls >= self._mark:
             self._reached.set()

@@ -35,6 +35,7 @@ from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
 from edge_agent.poller import Poller
 from edge_agent.recorder import Recorder
+from edge_agent.ticks import fine_loop
 from edge_agent.tracker import TrackPolicy
 from simulator.control import ControlClient
 from wire.messages import BusConfig, Condition, DetectorConfig, EventKind, Transport
@@ -205,7 +206,8 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     found: dict[str, Any] = {"name": "bus"}
     if "laps" in given.only:
-        scenarios = asyncio.run(measure(given.repeats, given.flips))
+        with asyncio.Runner(loop_factory=fine_loop) as runner:  # the agent's own
+            scenarios = runner.run(measure(given.repeats, given.flips))
         found |= {"lap_ratio": scenarios[0]["lap_ratio"], "scenarios": scenarios}
     if given.peer == "no":
         found |= {"peer": None, "peer_why": "not asked for"}

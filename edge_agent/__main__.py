@@ -32,6 +32,7 @@ from edge_agent.package import PackageError
 from edge_agent.rules import check_buses
 from edge_agent.spool import Spool
 from edge_agent.systemd import PRIORITIES, is_journal
+from edge_agent.ticks import fine_loop
 from edge_agent.update import CONFIG, Places, back, standing, update
 from wire.messages import Transport
 
@@ -70,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _dry_run(settings, profiles, arguments.laps)
         else:
             _log_to_stdout(arguments.log_format)
-            asyncio.run(app.run(settings, profiles))
+            with asyncio.Runner(loop_factory=fine_loop) as runner:
+                runner.run(app.run(settings, profiles))
     except (ConfigError, ProfileError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from msgspec import Struct
 
 from device_profiles.schema import Group, Meaning, Profile, Register, Role, Type
 from wire.messages import Condition
@@ -21,11 +24,12 @@ Raw = Mapping[str, tuple[int, ...] | None]
 FIRE = frozenset({Condition.SMOKE, Condition.HEAT})
 _SENSED = frozenset({Condition.SMOKE, Condition.HEAT, Condition.PRE_ALARM, Condition.CONTAMINATED})
 _HEADLESS = frozenset({Condition.REMOVED, Condition.ISOLATED})
+WORDS_KEPT = 64
+"""Of so many words of a register, the latest, is kept what they mean."""
 _BITS = {Type.BIT: 1, Type.U16: 16, Type.I16: 16, Type.U32: 32, Type.I32: 32, Type.F32: 32}
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """One look at one detector."""
 
     conditions: frozenset[Condition]
@@ -34,7 +38,7 @@ class Snapshot:
     """Conditions the profile can show of which this look tells nothing."""
     absent: frozenset[Condition] = frozenset()
     """Absent by a good read."""
-    values: Mapping[Role, float | None] = field(default_factory=dict)
+    values: Mapping[Role, float | None] = {}
     """Smoke, temperature, battery, contamination in the register's unit: only roles that were asked for in
     this look; None where the device gave no believable value."""
     raw_status: int | None = None
@@ -55,33 +59,95 @@ class _Value:
     engineering: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What the registers that mean something say of the conditions."""
+
+    present: frozenset[Condition]
+    absent: frozenset[Condition]
+    unknown: frozenset[Condition]
+    blind: bool
+
+
+class Decoder:
+    """Tells what the registers of one model mean. Most looks show words that an earlier one has shown."""
+
+    def __init__(self, profile: Profile) -> None:
+        registers = profile.registers
+        self._profile = profile
+        self._value = {r.name: lru_cache(WORDS_KEPT)(partial(_value, r)) for r in registers}
+        self._telling = tuple(dict.fromkeys(meaning.register for meaning in profile.conditions))
+        self._verdict = lru_cache(WORDS_KEPT)(self._judge)
+        self._measured = [
+            (r.name, r.role, self._value[r.name])
+            for r in registers
+            if r.role not in (None, Role.STATUS, Role.IDENTITY)
+        ]
+        bits = [r.name for r in registers if r.type is Type.BIT and r.group is Group.FAST]
+        self._status = _first(registers, Role.STATUS) or bits
+        self._identity = _first(registers, Role.IDENTITY)
+
+    def decode(self, raw: Raw) -> Snapshot:
+        """What this look says. Conditions of registers that were not asked for are unknown."""
+        verdict = self._verdict(*map(raw.get, self._telling))
+        values: dict[Role, float | None] = {}
+        for name, role, meaning in self._measured:
+            if name in raw:
+                value = meaning(raw[name])
+                values[role] = None if value is None else value.engineering
+        return Snapshot(
+            conditions=verdict.present,
+            unknown=verdict.unknown,
+            absent=verdict.absent,
+            values=values,
+            raw_status=self._pattern(self._status, raw),
+            identity=self._pattern(self._identity, raw),
+            good=any(words is not None for words in raw.values()),
+            blind=verdict.blind,
+        )
+
+    def _judge(self, *words: tuple[int, ...] | None) -> _Verdict:
+        profile = self._profile
+        read = {name: self._value[name](seen) for name, seen in zip(self._telling, words, strict=True)}
+        verdicts: dict[Condition, list[bool | None]] = {}
+        unreadable: set[Condition] = set()
+        for meaning in profile.conditions:
+            condition = Condition(meaning.condition.value)
+            value = read[meaning.register]
+            verdict = None if value is None else _test(meaning, value)
+            verdicts.setdefault(condition, []).append(verdict)
+            if verdict is None and not (value and _explained(profile, meaning, value)):
+                unreadable.add(condition)
+        present = {condition for condition, said in verdicts.items() if True in said}
+        absent = {condition for condition, said in verdicts.items() if all(one is False for one in said)}
+        if present & _HEADLESS:
+            # A head that is off its base, or switched off, cannot say that there is no smoke.
+            absent -= _SENSED
+        return _Verdict(
+            frozenset(present),
+            frozenset(absent),
+            frozenset(verdicts.keys() - present - absent),
+            blind=bool((unreadable & FIRE) - present),
+        )
+
+    def _pattern(self, names: Sequence[str], raw: Raw) -> int | None:
+        """The registers' bits side by side, the first one lowest; None when one was not read well."""
+        pattern = 0
+        for place, name in enumerate(names):
+            value = self._value[name](raw.get(name))
+            if value is None:
+                return None
+            pattern |= value.pattern << place
+        return pattern if names else None
+
+
 def decode(profile: Profile, raw: Raw) -> Snapshot:
-    """What this look says. Conditions of registers that were not asked for are unknown."""
-    read = {register.name: _value(register, raw.get(register.name)) for register in profile.registers}
-    verdicts: dict[Condition, list[bool | None]] = {}
-    unreadable: set[Condition] = set()
-    for meaning in profile.conditions:
-        condition = Condition(meaning.condition.value)
-        value = read.get(meaning.register)
-        verdict = None if value is None else _test(meaning, value)
-        verdicts.setdefault(condition, []).append(verdict)
-        if verdict is None and not (value and _explained(profile, meaning, value)):
-            unreadable.add(condition)
-    present = {condition for condition, said in verdicts.items() if True in said}
-    absent = {condition for condition, said in verdicts.items() if all(one is False for one in said)}
-    if present & _HEADLESS:
-        # A head that is off its base, or switched off, cannot say that there is no smoke.
-        absent -= _SENSED
-    return Snapshot(
-        conditions=frozenset(present),
-        unknown=frozenset(verdicts.keys() - present - absent),
-        absent=frozenset(absent),
-        values=_values(profile, raw, read),
-        raw_status=_status(profile, read),
-        identity=_identity(profile, read),
-        good=any(words is not None for words in raw.values()),
-        blind=bool((unreadable & FIRE) - present),
-    )
+    """What one look says, where there is only one."""
+    return Decoder(profile).decode(raw)
+
+
+def _first(registers: Sequence[Register], role: Role) -> list[str]:
+    return [register.name for register in registers if register.role is role][:1]
 
 
 def _explained(profile: Profile, meaning: Meaning, value: _Value) -> bool:
@@ -153,36 +219,3 @@ def _test(meaning: Meaning, value: _Value) -> bool | None:
     if meaning.clear_values and seen not in meaning.clear_values:
         return None
     return False
-
-
-def _values(profile: Profile, raw: Raw, read: Mapping[str, _Value | None]) -> Mapping[Role, float | None]:
-    values: dict[Role, float | None] = {}
-    for register in profile.registers:
-        if register.role in (None, Role.STATUS, Role.IDENTITY) or register.name not in raw:
-            continue
-        value = read[register.name]
-        assert register.role is not None
-        values[register.role] = None if value is None else value.engineering
-    return values
-
-
-def _status(profile: Profile, read: Mapping[str, _Value | None]) -> int | None:
-    for register in profile.registers:
-        if register.role is Role.STATUS:
-            value = read[register.name]
-            return None if value is None else value.pattern
-    bits = [read[r.name] for r in profile.registers if r.type is Type.BIT and r.group is Group.FAST]
-    status = 0
-    for place, bit in enumerate(bits):
-        if bit is None:
-            return None
-        status |= bit.pattern << place
-    return status if bits else None
-
-
-def _identity(profile: Profile, read: Mapping[str, _Value | None]) -> int | None:
-    for register in profile.registers:
-        if register.role is Role.IDENTITY:
-            value = read[register.name]
-            return None if value is None else value.pattern
-    return None

@@ -109,7 +109,8 @@ class Diagnosis:
         return _two_devices(min(bad), "只有它的应答受损 / only its answers are spoilt")
 
     def _tally(self, unit: int, now: float) -> _Tally:
-        return self._window(now).units.setdefault(unit, _Tally())
+        units = self._window(now).units
+        return units.get(unit) or units.setdefault(unit, _Tally())
 
     def _window(self, now: float) -> _Window:
         while self._windows and now - self._windows[0].began >= 2 * WINDOW_S:

@@ -9,7 +9,7 @@ watched in its place.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from edge_agent.decode import Snapshot
 from edge_agent.observation import Observation

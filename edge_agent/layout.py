@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from device_profiles.schema import Action, Profile, Role, Write
+from edge_agent.decode import Decoder
 from edge_agent.plan import Configured, Plan, ReadRequest, plan
 from edge_agent.rules import configured
 from wire.messages import BusConfig, DetectorConfig
@@ -21,6 +22,8 @@ class Layout:
     of_unit: dict[int, list[str]] = field(default_factory=dict)
     identity: dict[int, list[ReadRequest]] = field(default_factory=dict)
     """The slow reads that say which device it is."""
+    decoders: dict[str, Decoder] = field(default_factory=dict)
+    """By detector; those of one model share theirs."""
 
     @classmethod
     def of(cls, bus: BusConfig, profiles: Mapping[str, Profile]) -> Layout:
@@ -38,15 +41,19 @@ class Layout:
         for request in layout.plan.slow:
             if any((target.detector, target.register) in names for target in request.targets):
                 layout.identity.setdefault(request.unit, []).append(request)
-        for config, _ in pairs:
+        models = {profile.id: Decoder(profile) for _, profile in pairs}
+        for config, profile in pairs:
             layout.of_unit.setdefault(config.unit, []).append(config.detector)
+            layout.decoders[config.detector] = models[profile.id]
         return layout
 
     def reads(self, unit: int, slow: Sequence[ReadRequest], *, identify: bool) -> list[ReadRequest]:
         """What to read of a unit in one visit, the fast first; `identify`: also which device it is."""
-        due = [request for request in slow if request.unit == unit]
+        fast, due = self.fast.get(unit, []), [request for request in slow if request.unit == unit]
+        if not (due or identify):
+            return fast
         who = self.identity.get(unit, []) if identify else []
-        return self.fast.get(unit, []) + due + [request for request in who if request not in due]
+        return fast + due + [request for request in who if request not in due]
 
 
 def writable(config: DetectorConfig, profile: Profile, action: Action) -> Write | str:

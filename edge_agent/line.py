@@ -23,6 +23,8 @@ from wire.messages import BusConfig, Transport
 CONNECT_TIMEOUT_S = 5.0
 UNACKED_TIMEOUT_MS = 5000
 """How long the kernel keeps a TCP line whose bytes nobody acknowledges."""
+ROOM_TRIES, ROOM_TRY_S = 100, 0.01
+"""How often a driver without room for all bytes is offered the rest."""
 INPUT_LIMIT = 4096
 """More unread bytes than any answer has: a babbling line; the older ones are dropped."""
 
@@ -34,12 +36,17 @@ class LineError(Exception):
 class Line(ABC):
     """One open-able line. Bytes that arrive are kept until `take` fetches them."""
 
+    _loop: asyncio.AbstractEventLoop
+    """The one it was opened in."""
+
     def __init__(self) -> None:
-        self._input = bytearray()
-        self._arrived = asyncio.Event()
+        self._input = b""
+        self._waiter: asyncio.Future[None] | None = None
         self._lost: str | None = None
         self.last_byte_at = 0.0
         """`loop.time()` at which the last bytes arrived."""
+        self.written_at: float | None = None
+        """`loop.time()` at which the last request of `ask` went out; None while it has not."""
 
     @property
     @abstractmethod
@@ -55,7 +62,7 @@ class Line(ABC):
         """Close it; may be called at any time, never raises."""
 
     @abstractmethod
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Hand all bytes to the system. Raises LineError."""
 
     @abstractmethod
@@ -66,37 +73,73 @@ class Line(ABC):
         """All bytes that have arrived since the last call, at once. Raises LineError when lost and empty."""
         if not self._input and self._lost is not None:
             raise LineError(self._lost)
-        data = bytes(self._input)
-        self._input.clear()
-        self._arrived.clear()
+        data, self._input = self._input, b""
         return data
 
     async def read(self, timeout: float) -> bytes:
         """Bytes as soon as there are any; empty after `timeout`. Raises LineError."""
-        if not self._input and self._lost is None and timeout > 0:
-            alarm = asyncio.get_running_loop().call_later(timeout, self._arrived.set)
-            try:
-                await self._arrived.wait()
-            finally:
-                alarm.cancel()
+        if timeout > 0:
+            await self._wait(self._loop.time() + timeout)
         return self.take()
 
+    async def ask(self, data: bytes, at: float, by: float) -> bytes | None:
+        """Write at loop time `at`; the first bytes after that, or nothing when `by` has come.
+
+        None: bytes came before, and nothing was written; they are there to be taken. The loop's own timer
+        writes, so that a pause on the line costs its owner no turn. Raises LineError.
+        """
+        self.written_at = None
+        start = None
+        if at > self._loop.time():
+            start = self._loop.call_at(at, self._begin_to_ask, data)
+        else:
+            self._begin_to_ask(data)
+        try:
+            await self._wait(by)
+        finally:
+            if start is not None:
+                start.cancel()
+        return None if self._input and self.written_at is None else self.take()
+
+    def _begin_to_ask(self, data: bytes) -> None:
+        if self._input or self._lost is not None:
+            return
+        self.written_at = self._loop.time()
+        try:
+            self.write(data)
+        except LineError as error:
+            self._lose(str(error))
+
+    async def _wait(self, by: float) -> None:
+        """Until there is something to take, the line is lost, or it is `by`."""
+        if self._input or self._lost is not None:
+            return
+        self._waiter = self._loop.create_future()
+        alarm = self._loop.call_at(by, self._wake)
+        try:
+            await self._waiter
+        finally:
+            alarm.cancel()
+
     def _begin(self) -> None:
-        self._input.clear()
-        self._arrived.clear()
+        self._input = b""
         self._lost = None
-        self.last_byte_at = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self.last_byte_at = self._loop.time()
 
     def _take_in(self, data: bytes) -> None:
-        self._input += data
-        del self._input[:-INPUT_LIMIT]
-        self.last_byte_at = asyncio.get_running_loop().time()
-        self._arrived.set()
+        self._input = (self._input + data)[-INPUT_LIMIT:]
+        self.last_byte_at = self._loop.time()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _lose(self, why: str) -> None:
         if self._lost is None:
             self._lost = why
-        self._arrived.set()
+        self._wake()
 
 
 class SerialLine(Line):
@@ -108,6 +151,7 @@ class SerialLine(Line):
         self._baud = baud
         self._parity = parity
         self._stop_bits = stop_bits
+        self._unsent = bytearray()
         self._port: serial.Serial | None = None
         self._fd = -1
 
@@ -148,6 +192,7 @@ class SerialLine(Line):
         with contextlib.suppress(serial.SerialException, OSError, termios.error):
             port.close()
         self._fd = -1
+        self._unsent.clear()
 
     def doubt(self) -> str | None:
         """Another adapter stands behind the name, or none: ours was unplugged and the driver did not say."""
@@ -157,23 +202,30 @@ class SerialLine(Line):
             return f"{self._path}: {error.strerror}"
         return None if same else f"{self._path} leads to another port now"
 
-    async def write(self, data: bytes) -> None:
-        """Hand all bytes to the driver, waiting at most a second for room. Raises LineError."""
+    def write(self, data: bytes) -> None:
+        """Hand all bytes to the driver; it may take a second to find room for them. Raises LineError."""
         if self._port is None:
             raise LineError(f"{self._path} is not open")
-        left = memoryview(data)
-        for _ in range(100):
-            try:
-                left = left[os.write(self._fd, left) :]
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                self._lose(f"{self._path}: {error.strerror}")
-                raise LineError(f"{self._path}: {error.strerror}") from None
-            if not left:
-                return
-            await asyncio.sleep(0.01)
-        raise LineError(f"{self._path} takes no bytes: its driver's buffer is full")
+        self._unsent += data
+        if len(self._unsent) == len(data):
+            self._push(self._port, ROOM_TRIES)
+        if self._lost is not None:
+            raise LineError(self._lost)
+
+    def _push(self, port: serial.Serial, tries: int) -> None:
+        if port is not self._port:
+            return
+        try:
+            del self._unsent[: os.write(self._fd, self._unsent)]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._lose(f"{self._path}: {error.strerror}")
+            return
+        if self._unsent and tries:
+            self._loop.call_later(ROOM_TRY_S, self._push, port, tries - 1)
+        elif self._unsent:
+            self._lose(f"{self._path} takes no bytes: its driver's buffer is full")
 
     def _readable(self) -> None:
         try:
@@ -238,7 +290,7 @@ class TcpLine(Line):
         """It may be half open, the far end gone without a word: always doubtful."""
         return "the connection is taken for dead"
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Hand all bytes to the kernel. Raises LineError."""
         if self._transport is None:
             raise LineError(f"{self._host}:{self._port} is not connected")

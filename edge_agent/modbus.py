@@ -3,28 +3,19 @@
 Law of this file: an answer is believed only when unit, function, length and CRC (on TCP: the transaction
 id) are those of the request just sent, and never after a request that is not ours; anything else on the line
 is skipped, and a failed exchange is never a value. A timeout never closes the line, and nothing is sent to
-unit 0, to which nobody answers. pymodbus serves as frame and PDU codec without any I/O; every byte
+unit 0, to which nobody answers. pymodbus serves as frame codec without any I/O; every byte
 goes through our own line. Modbus over Serial Line V1.02, 2.5.1; Modbus Application Protocol V1.1b3.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
+from functools import lru_cache
+from struct import pack, unpack
 
 from pymodbus.framer import FramerRTU, FramerSocket
-from pymodbus.pdu import DecodePDU, ModbusPDU
-from pymodbus.pdu.bit_message import (
-    ReadCoilsRequest,
-    ReadDiscreteInputsRequest,
-    WriteSingleCoilRequest,
-)
-from pymodbus.pdu.register_message import (
-    ReadHoldingRegistersRequest,
-    ReadInputRegistersRequest,
-    WriteSingleRegisterRequest,
-)
+from pymodbus.pdu import DecodePDU
 
 from device_profiles.schema import Write
 from edge_agent.exchange import Kind, ReadError
@@ -41,24 +32,24 @@ DRAIN_LIMIT_S = 0.25
 """A line that never rests is used again after this."""
 FIXED_GAP_S = 0.00175
 """Above 19200 baud 3.5 characters count as 1.75 ms."""
-TICK_S = 0.001
-"""What the event loop's timers are rounded up to."""
 WRITE_TIMEOUT_S = 1.0
 DEAD_AFTER = 3
 """At least so many timeouts in a row without a byte, and of all units: the line itself is doubted."""
+COIL_ON = 0xFF00
 
-
-_READS: dict[int, type[ModbusPDU]] = {
-    1: ReadCoilsRequest,
-    2: ReadDiscreteInputsRequest,
-    3: ReadHoldingRegistersRequest,
-    4: ReadInputRegistersRequest,
-}
+_rtu = FramerRTU(DecodePDU(False))
+_CRC_TABLE = FramerRTU.crc16_table
 
 
 def _answer_bytes(function: int, count: int) -> int:
     """The byte count a right answer to a read announces."""
     return (count + 7) // 8 if function <= 2 else 2 * count
+
+
+@lru_cache(1024)
+def _rtu_frame(unit: int, body: bytes) -> bytes:
+    """The same few hundred requests are sent all day."""
+    return _rtu.encode(body, unit, 0)
 
 
 class RtuSearch:
@@ -74,7 +65,7 @@ class RtuSearch:
         self._request = request
         self._head = head
         self._size = size
-        self._seen = bytearray()
+        self._seen = b""
         self._is_write = request.startswith(head)
         self._must_skip_echo = echo and self._is_write
         self.echoed = False
@@ -90,8 +81,10 @@ class RtuSearch:
         self._skip_echo()
         if self._must_skip_echo and not self.echoed:
             return None
-        refusal = bytes((self._head[0], self._head[1] | 0x80))
-        return self._find(self._head, self._size) or self._find(refusal, 5)
+        return self._find(self._head, self._size) or self._find(self._refusal(), 5)
+
+    def _refusal(self) -> bytes:
+        return bytes((self._head[0], self._head[1] | 0x80))
 
     def _find(self, head: bytes, size: int) -> bytes | None:
         at = self._seen.find(head)
@@ -101,7 +94,7 @@ class RtuSearch:
                 ours = not (at or self._before) or not _foreign_request(
                     self._before + self._seen[:at], self._request
                 )
-                return bytes(frame[1:-2]) if ours else None
+                return frame[1:-2] if ours else None
             at = self._seen.find(head, at + 1)
         return None
 
@@ -111,7 +104,7 @@ class RtuSearch:
             return
         if self._is_write and not self._must_skip_echo:
             return
-        del self._seen[: len(self._request)]
+        self._seen = self._seen[len(self._request) :]
         self.echoed = True
 
     def judge(self) -> tuple[Kind, str]:
@@ -136,28 +129,32 @@ class RtuSearch:
         return Kind.GARBAGE, f"{len(self._seen)} bytes without a frame of right CRC"
 
 
-def _crc_right(frame: bytes | bytearray) -> bool:
-    return bool(FramerRTU.check_CRC(bytes(frame[:-2]), int.from_bytes(frame[-2:], "big")))
+def _crc_right(frame: bytes) -> bool:
+    """Whether nothing remains: the checksum of data and its own checksum is 0."""
+    remainder = 0xFFFF
+    for byte in frame:
+        remainder = remainder >> 8 ^ _CRC_TABLE[(remainder ^ byte) & 0xFF]
+    return not remainder
 
 
-def _whole_frame(data: bytes | bytearray) -> bytes | None:
+def _whole_frame(data: bytes) -> bytes | None:
     """A frame of any read, write or exception at the very start of `data`."""
     if len(data) < 5:
         return None
     function = data[1]
     if function & 0x80:
         size = 5
-    elif function in _READS:
+    elif 1 <= function <= 4:
         size = data[2] + 5
     elif function in (5, 6):
         size = 8
     else:
         return None
-    frame = bytes(data[:size])
+    frame = data[:size]
     return frame if len(frame) == size and _crc_right(frame) else None
 
 
-def _foreign_request(data: bytes | bytearray, own: bytes) -> bool:
+def _foreign_request(data: bytes, own: bytes) -> bool:
     """Whether a whole request other than `own` lies in it. An answer of 17 to 24 bits looks like one."""
     return any(
         1 <= data[at + 1] <= 6
@@ -179,9 +176,7 @@ class Modbus:
         self._character_s = character_s
         self._min_gap_s = 0.0 if self._tcp else frame_gap_s(character_s)
         self._bus_gap_s = gap_s
-        self._rtu = FramerRTU(DecodePDU(False))
         self._socket = FramerSocket(DecodePDU(False))
-        self._decoder = DecodePDU(False)
         self._transaction = 0
         self._rest = b""
         self._echo = self._echo_known = False
@@ -194,15 +189,16 @@ class Modbus:
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
         """The registers, or the bits as 0 and 1; exactly `request.count` of them. Raises ReadError."""
-        pdu = _READS[request.function](address=request.address, count=request.count, dev_id=request.unit)
-        due = _answer_bytes(request.function, request.count)
-        head = bytes((request.unit, request.function, due))
-        answer = await self._exchange(pdu, head, due + 5, request.timeout_s, request.gap_s)
-        values: Sequence[int] = answer.registers if request.function > 2 else [int(b) for b in answer.bits]
-        if len(values) < request.count:
-            raise ReadError(Kind.WRONG_LENGTH, request.unit, f"{len(values)} values of {request.count}")
+        unit, function, count = request.unit, request.function, request.count
+        due = _answer_bytes(function, count)
+        head = bytes((unit, function, due))
+        body = pack(">BHH", function, request.address, count)
+        answer = await self._exchange(unit, body, head, due + 5, request.timeout_s, request.gap_s)
         self._echo_known = True
-        return tuple(values[: request.count])
+        data = answer[2:]
+        if function > 2:
+            return unpack(f">{count}H", data)
+        return tuple(data[at // 8] >> at % 8 & 1 for at in range(count))
 
     async def ask(self, request: ReadRequest | WriteRequest) -> tuple[int, ...]:
         """What is read; nothing for a write that is confirmed. Raises ReadError."""
@@ -219,13 +215,10 @@ class Modbus:
         if not (self._tcp or self._echo_known):
             why = "nothing has been read on this line yet, its echo could pass for the answer: order it again"
             raise ReadError(Kind.NOT_SENT, unit, why)
-        pdu: ModbusPDU
-        if write.function == 5:
-            pdu = WriteSingleCoilRequest(address=address, bits=[bool(write.value)], dev_id=unit)
-        else:
-            pdu = WriteSingleRegisterRequest(address=address, registers=[write.value], dev_id=unit)
-        body = bytes((unit, write.function)) + pdu.encode()
-        await self._exchange(pdu, body, len(body) + 2, WRITE_TIMEOUT_S, 0.0)
+        value = write.value if write.function == 6 else COIL_ON * bool(write.value)
+        body = pack(">BHH", write.function, address, value)
+        head = bytes((unit,)) + body
+        await self._exchange(unit, body, head, len(head) + 2, WRITE_TIMEOUT_S, 0.0)
 
     async def attend(self, seconds: float) -> frozenset[int]:
         """Nobody speaks unasked on Modbus: the line rests."""
@@ -251,19 +244,18 @@ class Modbus:
         return self._late_until.get(unit, 0.0) <= asyncio.get_running_loop().time()
 
     async def _exchange(
-        self, pdu: ModbusPDU, head: bytes, size: int, timeout_s: float, gap_s: float
-    ) -> ModbusPDU:
-        unit = pdu.dev_id
+        self, unit: int, body: bytes, head: bytes, size: int, timeout_s: float, gap_s: float
+    ) -> bytes:
+        """Function code and data of the answer to the request of function code and data `body`."""
         if not 1 <= unit <= 247:
             raise ValueError(f"unit {unit}: only units 1 to 247 answer")
         self._units.add(unit)
         wait_s = self._patience.wait_s(unit, timeout_s)
         try:
-            await self._settle(unit, gap_s)
             if self._tcp:
-                body, took_s = await self._over_tcp(pdu, head, wait_s, timeout_s)
+                answer, took_s = await self._over_tcp(unit, body, head, wait_s, timeout_s, gap_s)
             else:
-                body, took_s = await self._over_rtu(pdu, head, size, wait_s)
+                answer, took_s = await self._over_rtu(unit, body, head, size, wait_s, gap_s)
         except LineError as error:
             raise ReadError(Kind.LINE_LOST, unit, str(error)) from None
         except ReadError as error:
@@ -272,74 +264,77 @@ class Modbus:
         self._deaf = 0
         self._late_until.pop(unit, None)
         self._patience.answered(unit, took_s)
-        answer = self._decoder.decode(body)
-        if answer is None:
-            raise ReadError(Kind.GARBAGE, unit, "its answer cannot be decoded")
-        if answer.isError():
-            code = answer.exception_code
+        if answer[0] & 0x80:
+            code = answer[1]
             raise ReadError(Kind.EXCEPTION, unit, f"refused with exception code {code}", code)
         return answer
 
-    async def _settle(self, unit: int, gap_s: float) -> None:
-        """Wait until the line is at rest and no late answer of this unit can pass for the next one."""
-        loop = asyncio.get_running_loop()
-        gap = max(gap_s if self._bus_gap_s is None else self._bus_gap_s, self._min_gap_s)
-        begin = max(self._ready_at, self._late_until.get(unit, 0.0))
-        limit = max(loop.time(), begin) + DRAIN_LIMIT_S
-        while True:  # bytes that still come put the start off
-            wait = min(max(begin, self._line.last_byte_at + gap), limit) - loop.time()
-            if wait <= 0:
-                return
-            whole = wait // TICK_S * TICK_S
-            if not whole:
-                # The loop's timers count whole milliseconds, two for a hundred of a lap.
-                time.sleep(wait)  # noqa: ASYNC251 -- less than a tick, and no processor time
-            await asyncio.sleep(whole)
+    def _earliest(self, unit: int) -> float:
+        """From when on no late answer of this unit can pass for the next one; now or later."""
+        now = asyncio.get_running_loop().time()
+        return max(now, self._ready_at, self._late_until.get(unit, 0.0))
 
-    async def _over_rtu(self, pdu: ModbusPDU, head: bytes, size: int, wait_s: float) -> tuple[bytes, float]:
+    def _start_at(self, earliest: float, gap_s: float) -> float:
+        """When the line will also have rested, for as long as the device wants, if nothing more comes."""
+        gap = max(gap_s if self._bus_gap_s is None else self._bus_gap_s, self._min_gap_s)
+        return max(earliest, min(self._line.last_byte_at + gap, earliest + DRAIN_LIMIT_S))
+
+    async def _over_rtu(
+        self, unit: int, body: bytes, head: bytes, size: int, wait_s: float, gap_s: float
+    ) -> tuple[bytes, float]:
         """Function code and data, and how long the unit took, the answer's own time on the wire aside."""
         loop = asyncio.get_running_loop()
-        frame = self._rtu.buildFrame(pdu)
-        search = RtuSearch(frame, head, size, self._echo, self._line.take())
-        await self._line.write(frame)
+        frame = _rtu_frame(unit, body)
         # Adapters and serial servers may hand an answer over when all of it is there.
-        wire_end = loop.time() + (len(frame) + size) * self._character_s
+        wire_s = (len(frame) + size) * self._character_s
+        earliest = self._earliest(unit)
+        before, data = b"", None
+        while data is None:  # bytes that still come put the start off
+            before += self._line.take()
+            at = self._start_at(earliest, gap_s)
+            data = await self._line.ask(frame, at, at + wire_s + wait_s)
+        assert self._line.written_at is not None
+        wire_end = self._line.written_at + wire_s
+        search = RtuSearch(frame, head, size, self._echo, before)
         while True:
-            by = wire_end + wait_s + (CHUNK_SLACK_S if search.heard else 0.0)
-            data = await self._line.read(by - loop.time())
-            if body := search.feed(data):
+            if answer := search.feed(data):
                 self._echo = self._echo or search.echoed
-                return body, max(loop.time() - wire_end, 0.0)
-            if not data and loop.time() >= by:
+                return answer, max(loop.time() - wire_end, 0.0)
+            left = wire_end + wait_s + (CHUNK_SLACK_S if search.heard else 0.0) - loop.time()
+            if not data and left <= 0:
                 kind, detail = search.judge()
-                raise ReadError(kind, pdu.dev_id, detail)
+                raise ReadError(kind, unit, detail)
+            data = await self._line.read(left)
 
     async def _over_tcp(
-        self, pdu: ModbusPDU, head: bytes, wait_s: float, whole_s: float
+        self, unit: int, body: bytes, head: bytes, wait_s: float, whole_s: float, gap_s: float
     ) -> tuple[bytes, float]:
         """Function code and data, and how long they took; an answer that has begun may take `whole_s`."""
         loop = asyncio.get_running_loop()
+        earliest, now = self._earliest(unit), loop.time()
+        while (pause := self._start_at(earliest, gap_s) - now) > 0:
+            await asyncio.sleep(pause)
+            now = loop.time()
         self._transaction = self._transaction % 0xFFFF + 1
-        pdu.transaction_id = self._transaction
         self._rest += self._line.take()
-        await self._line.write(self._socket.buildFrame(pdu))
+        self._line.write(self._socket.encode(body, unit, self._transaction))
         sent_at = loop.time()
         why = (Kind.TIMEOUT, "no answer")
         while True:
-            for unit, transaction, body in self._frames():
+            for sender, transaction, answer in self._frames():
                 if transaction != self._transaction:
                     continue
-                if unit != pdu.dev_id:
-                    why = (Kind.WRONG_UNIT, f"unit {unit} answered instead")
-                elif body[0] & 0x7F != pdu.function_code:
-                    why = (Kind.WRONG_FUNCTION, f"answered function {body[0]}")
-                elif _fits(body, head):
-                    return body, loop.time() - sent_at
+                if sender != unit:
+                    why = (Kind.WRONG_UNIT, f"unit {sender} answered instead")
+                elif answer[0] & 0x7F != body[0]:
+                    why = (Kind.WRONG_FUNCTION, f"answered function {answer[0]}")
+                elif _fits(answer, head):
+                    return answer, loop.time() - sent_at
                 else:
-                    why = (Kind.WRONG_LENGTH, f"its answer of {len(body)} bytes does not fit the request")
+                    why = (Kind.WRONG_LENGTH, f"its answer of {len(answer)} bytes does not fit the request")
             left = sent_at + (whole_s if self._rest else wait_s) - loop.time()
             if left <= 0:
-                raise ReadError(why[0], pdu.dev_id, why[1])
+                raise ReadError(why[0], unit, why[1])
             self._rest += await self._line.read(left)
 
     def _frames(self) -> list[tuple[int, int, bytes]]:

@@ -72,7 +72,7 @@ class PlainMaster:
         await asyncio.sleep(0)  # a lap may have been served from memory alone: others must run too
         while True:
             try:
-                await self._say()
+                self._say()
                 fresh = self._dialogue.fresh()
                 if fresh or loop.time() >= by:
                     return fresh
@@ -107,7 +107,7 @@ class PlainMaster:
             self._take(self._line.take())
             begin(loop.time())
             while True:
-                await self._say()
+                self._say()
                 found = result(loop.time())
                 if found is not None:
                     return found
@@ -117,10 +117,10 @@ class PlainMaster:
         except LineError as error:
             raise ReadError(Kind.LINE_LOST, unit, str(error)) from None
 
-    async def _say(self) -> None:
+    def _say(self) -> None:
         data = self._dialogue.say(asyncio.get_running_loop().time())
         if data:
-            await self._line.write(data)
+            self._line.write(data)
 
     async def _hear(self, by: float) -> None:
         """Wait for bytes, or until the dialogue wants to speak again."""

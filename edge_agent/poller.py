@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from device_profiles.schema import Action, Profile
-from edge_agent.decode import Raw, Snapshot, decode
+from edge_agent.decode import Snapshot
 from edge_agent.diagnosis import Diagnosis
 from edge_agent.exchange import Kind, ReadError
 from edge_agent.layout import Layout, writable
@@ -114,7 +114,6 @@ class Poller:
         self._questions: deque[_Question] = deque()
         self._asked_in_vain = False
         self._broken: set[str] = set()
-        self._looks: dict[str, tuple[Raw, Snapshot]] = {}
         self._lap = 0
         self._errors = 0
         self.reads = 0
@@ -244,32 +243,36 @@ class Poller:
 
     async def _visit(self, unit: int, slow: Sequence[ReadRequest]) -> bool:
         """All reads of one unit, and what they mean; False when it did not answer."""
-        if self._line_proved:  # before the first answer an order could not be told from its echo
+        if self._line_proved and (
+            self._orders or self._questions
+        ):  # before the first answer an order could not be told from its echo
             await self._obey()
         raw: dict[str, dict[str, tuple[int, ...] | None]] = {}
-        heard, reason = False, ""
+        heard, reason, now = False, "", self._now()
         detectors = self._layout.of_unit.get(unit, ())
         states = [self.states[detector] for detector in detectors]
         identify = any(state is None or state.doubted for state in states)
         for request in self._layout.reads(unit, slow, identify=identify):
-            self.progress_at = self._now()
+            self.progress_at = now
             words: tuple[int, ...] | None = None
             if not reason:
                 self.reads += 1
                 try:
                     words = await self._master.read(request)
+                    now = self._now()
                     heard = True
                     self._line_proved = True
-                    self._diagnosis.good(unit, self._now())
+                    self._diagnosis.good(unit, now)
                 except ReadError as error:
+                    now = self._now()
                     self._errors += 1
                     self.errors[error.kind] += 1
                     if error.kind is Kind.LINE_LOST:
                         raise LineLostError(str(error)) from None
                     if error.kind is Kind.FOREIGN:
-                        self._diagnosis.foreign(self._now())
+                        self._diagnosis.foreign(now)
                     elif error.kind not in (Kind.TIMEOUT, Kind.EXCEPTION):
-                        self._diagnosis.spoilt(unit, self._now())
+                        self._diagnosis.spoilt(unit, now)
                     # A refusal is an answer: it costs no timeout, and the next read may fare better.
                     heard = heard or error.kind is Kind.EXCEPTION
                     reason = "" if error.kind is Kind.EXCEPTION else error.kind.value
@@ -277,27 +280,27 @@ class Poller:
                 part = None if words is None else words[target.offset : target.offset + target.count]
                 raw.setdefault(target.detector, {})[target.register] = part
         if reason:
-            self._rota.missed(unit, self._now())
+            self._rota.missed(unit, now)
         else:
             self._rota.answered(unit)
             self._line.proved()
         for detector in detectors:
-            await self._judge(detector, raw.get(detector, {}) if heard else Missed(reason))
+            await self._judge(detector, raw.get(detector, {}) if heard else Missed(reason), now)
         self._rota.hurry(unit, urgent=any(_urgent(self.states[detector]) for detector in detectors))
         return not reason
 
-    async def _judge(self, detector: str, seen: Mapping[str, tuple[int, ...] | None] | Missed) -> None:
+    async def _judge(
+        self, detector: str, seen: Mapping[str, tuple[int, ...] | None] | Missed, now: float
+    ) -> None:
         """What a look at one detector means; nothing that goes wrong here reaches the loop."""
         before = self.states[detector]
         try:
-            profile = self._layout.members[detector][1]
-            look = seen if isinstance(seen, Missed) else self._look(detector, profile, seen)
+            config, profile = self._layout.members[detector]
+            look = seen if isinstance(seen, Missed) else self._layout.decoders[detector].decode(seen)
             if isinstance(look, Snapshot) and look.identity is not None and profile.points is None:
-                self._diagnosis.identity(self._layout.members[detector][0].unit, look.identity, self._now())
+                self._diagnosis.identity(config.unit, look.identity, now)
             down = self.bus_state is not None and self.bus_state.down
-            state, told, sample = track(
-                before, look, self._now(), self._policy, detector=detector, bus_down=down
-            )
+            state, told, sample = track(before, look, now, self._policy, detector=detector, bus_down=down)
             self.states[detector] = state
             if told or _worth_keeping(before) != _worth_keeping(state):
                 await self._record(told, {detector: encode_state(state)})
@@ -310,31 +313,21 @@ class Poller:
                 self._broken.add(detector)
                 self._log.exception("a detector cannot be judged", detector=detector)
 
-    def _look(self, detector: str, profile: Profile, raw: Raw) -> Snapshot:
-        """What the registers mean; the same ones as last time mean the same."""
-        last = self._looks.get(detector)
-        if last is not None and last[0] == raw:
-            return last[1]
-        look = decode(profile, raw)
-        self._looks[detector] = (raw, look)
-        return look
-
     async def _judge_bus(self, *, port_up: bool) -> None:
         down_before = self.bus_state is not None and self.bus_state.down
         for unit, detectors in self._layout.of_unit.items():
             passed_over = self._rota.tries(unit) >= SKIPPED_COUNTS_AFTER and not self._rota.was_tried(unit)
             if passed_over or (not port_up and down_before):
                 for detector in detectors:
-                    await self._judge(detector, Missed("no answer" if port_up else "line lost"))
+                    await self._judge(detector, Missed("no answer" if port_up else "line lost"), self._now())
+        now = self._now()
         states = [state or DetectorState(name) for name, state in self.states.items()]
-        self.bus_state, told = track_bus(
-            self.bus_state, states, port_up, self._now(), self._policy, bus=self.bus.bus
-        )
+        self.bus_state, told = track_bus(self.bus_state, states, port_up, now, self._policy, bus=self.bus.bus)
         if told:
             for each in told:
                 self._log.warning("bus", change=each.kind.value, condition=each.condition, why=each.text)
             await self._record(told, {BUS_KEY + self.bus.bus: encode_state(self.bus_state)})
-        before, self._hint = self._hint, self._diagnosis.hint(self._now())
+        before, self._hint = self._hint, self._diagnosis.hint(now)
         if self._hint is not None and self._hint != before:
             self._log.warning("bus", hint=self._hint)
             await self._record([Observation(EventKind.NOTE, bus=self.bus.bus, text=self._hint)], {})
@@ -387,7 +380,6 @@ class Poller:
         self._master.expect(layout.plan.fast + layout.plan.slow)
         self._rota.keep(layout.of_unit)
         self._broken.clear()
-        self._looks.clear()
         self.first_lap.clear()
         if not swap.done.done():
             swap.done.set_result({name: state for name, state in before.items() if name not in self.states})

@@ -7,25 +7,36 @@ more often than `report_min_s`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+
+from msgspec.structs import replace
 
 from device_profiles.schema import Role
 from edge_agent.decode import Snapshot
 from edge_agent.observation import Sample
 from edge_agent.tracked import DetectorState, TrackPolicy
 
+NEVER = (None, -math.inf)
+"""What was told of a column, and when, before it was told of."""
+
 
 def report(
     state: DetectorState, seen: Snapshot, now: float, policy: TrackPolicy
 ) -> tuple[DetectorState, Sample | None]:
     """A reading, when a column moved by more than its deadband or has not been told for `report_s`."""
-    values: dict[Role, float | None] = dict(seen.values)
+    values = seen.values
     status = None if seen.raw_status is None else float(seen.raw_status)
     if status is not None or Role.STATUS in state.reported:
-        values[Role.STATUS] = status
-    if all(value is None for value in values.values()) and not state.reported:
-        return state, None
-    if not any(_due(role, value, state, now, policy) for role, value in values.items()):
+        values = {**values, Role.STATUS: status}
+    for role, value in values.items():
+        last, at = state.reported.get(role, NEVER)
+        age = now - at
+        if age >= policy.report_s:
+            if value is not None or last is not None:
+                break
+        elif age >= policy.report_min_s and value != last and _moved(role, value, last, policy):
+            break
+    else:
         return state, None
     reported = {**state.reported, **{role: (value, now) for role, value in values.items()}}
     return replace(state, reported=reported), Sample(
@@ -38,16 +49,8 @@ def report(
     )
 
 
-def _due(role: Role, value: float | None, state: DetectorState, now: float, policy: TrackPolicy) -> bool:
-    if role not in state.reported:
-        return value is not None
-    last, at = state.reported[role]
-    if now - at >= policy.report_s:
-        return value is not None or last is not None
-    if now - at < policy.report_min_s:
-        return False
-    if role is Role.STATUS:
-        return value != last
-    if value is None or last is None:
-        return value is not last
+def _moved(role: Role, value: float | None, last: float | None, policy: TrackPolicy) -> bool:
+    """Whether two different values are worth telling apart."""
+    if role is Role.STATUS or value is None or last is None:
+        return True
     return abs(value - last) >= max(policy.deadband.get(role, 0.0), abs(last) * policy.deadband_ratio)

@@ -27,12 +27,12 @@ class Modem:
         dialogue = Dialogue(submit(number, text), self._pin)
         try:
             await line.open()
-            await line.write(dialogue.begin(self._now()))
+            line.write(dialogue.begin(self._now()))
             while dialogue.outcome is None:
                 data = await line.read(max(0.0, dialogue.deadline - self._now()))
                 out = dialogue.feed(data, self._now()) if data else dialogue.tick(self._now())
                 if out:
-                    await line.write(out)
+                    line.write(out)
         except LineError as error:
             return f"调制解调器端口 modem port: {error}"
         finally:

@@ -67,9 +67,8 @@ class Tally:
     since: float
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorState:
-    """What is known of one detector."""
+class DetectorState(Struct, frozen=True):
+    """What is known of one detector; a struct, which is quickly made anew with every look."""
 
     detector: str
     asserted: frozenset[Condition] = frozenset()
@@ -94,16 +93,17 @@ class DetectorState:
     silent_since: float | None = None
     lost: bool = False
     """Silent for long enough; told as no_response unless the whole bus is down."""
-    pending: Mapping[Condition, Tally] = field(default_factory=dict)
-    last_seen: Mapping[Condition, bool] = field(default_factory=dict)
-    changes: Mapping[Condition, tuple[float, ...]] = field(default_factory=dict)
+    pending: Mapping[Condition, Tally] = {}
+    last_present: frozenset[Condition] = frozenset()
+    """Present in the last good read that told of it, whatever was proved."""
+    last_absent: frozenset[Condition] = frozenset()
+    changes: Mapping[Condition, tuple[float, ...]] = {}
     last_change: float | None = None
-    reported: Mapping[Role, tuple[float | None, float]] = field(default_factory=dict)
+    reported: Mapping[Role, tuple[float | None, float]] = {}
     """Role -> the value reported last, and when."""
 
 
-@dataclass(frozen=True, slots=True)
-class BusState:
+class BusState(Struct, frozen=True):
     """What is known of one bus."""
 
     bus: str

@@ -10,7 +10,8 @@ smoke stays in smoke. Who answers after a silence is for `identity` to say.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from device_profiles.schema import Role
 from edge_agent.decode import Snapshot
@@ -108,7 +109,8 @@ def _missed(
 
 
 def _heard(state: DetectorState) -> tuple[DetectorState, list[Observation]]:
-    state = replace(state, misses=0, silent_since=None, lost=False)
+    if state.misses or state.lost:
+        state = replace(state, misses=0, silent_since=None, lost=False)
     if Condition.NO_RESPONSE not in state.asserted:
         return state, []
     return _tell(state, EventKind.CLEAR, Condition.NO_RESPONSE)
@@ -134,28 +136,25 @@ def _judge(
     """Weigh each condition that this look tells of."""
     state = _count_changes(state, seen, now, policy)
     told: list[Observation] = []
-    pending = dict(state.pending)
-    asserted = set(state.asserted)
-    ready: set[Condition] = set()
-    for condition in seen.conditions | seen.absent:
+    looked = seen.conditions | seen.absent
+    pending = {condition: tally for condition, tally in state.pending.items() if condition not in looked}
+    asserted = state.asserted
+    ready = seen.absent - asserted
+    for condition in seen.conditions - asserted | seen.absent & asserted:
         present = condition in seen.conditions
-        if present == (condition in asserted):
-            pending.pop(condition, None)
-            if not present:
-                ready.add(condition)
-            continue
-        before = pending.get(condition, Tally(0, now))
-        tally = pending[condition] = Tally(before.reads + 1, before.since)
-        if _proved(condition, present, tally, now, policy, held=_held(state, condition)):
-            ready.add(condition)
-            del pending[condition]
-            (asserted.add if present else asserted.remove)(condition)
+        before = state.pending.get(condition, Tally(0, now))
+        tally = Tally(before.reads + 1, before.since)
+        if not _proved(condition, present, tally, now, policy, held=_held(state, condition)):
+            pending[condition] = tally
+        else:
+            ready |= {condition}
+            asserted ^= {condition}
             kind = EventKind.ASSERT if present else EventKind.CLEAR
             value = seen.values.get(_SHOWN_BY[condition]) if condition in _SHOWN_BY else None
             told.append(Observation(kind, condition, state.detector, value=value))
     known = state.known if ready <= state.known else state.known | ready
-    unread = (seen.conditions | seen.absent | seen.unknown) - known
-    state = replace(state, asserted=frozenset(asserted), known=known, unread=unread, pending=pending)
+    unread = (looked | seen.unknown) - known
+    state = replace(state, asserted=asserted, known=known, unread=unread, pending=pending)
     state, unsteady = _steadiness(state, now, policy)
     return state, sorted(told, key=_rank) + unsteady
 
@@ -184,9 +183,9 @@ def _held(state: DetectorState, condition: Condition) -> bool:
 
 def _count_changes(state: DetectorState, seen: Snapshot, now: float, policy: TrackPolicy) -> DetectorState:
     """Note raw changes between good reads; forget those out of the window."""
-    looks = {condition: condition in seen.conditions for condition in seen.conditions | seen.absent}
-    changed = [c for c, present in looks.items() if state.last_seen.get(c, present) is not present]
-    if not changed and not state.changes and looks.items() <= state.last_seen.items():
+    present, absent = seen.conditions, seen.absent
+    changed = state.last_absent & present | state.last_present & absent
+    if not (changed or state.changes) and present <= state.last_present and absent <= state.last_absent:
         return state
     changes = dict(state.changes)
     for condition in changed:
@@ -194,7 +193,8 @@ def _count_changes(state: DetectorState, seen: Snapshot, now: float, policy: Tra
     kept = {c: tuple(at for at in times if now - at < policy.chatter_s) for c, times in changes.items()}
     return replace(
         state,
-        last_seen={**state.last_seen, **looks},
+        last_present=state.last_present - absent | present,
+        last_absent=state.last_absent - present | absent,
         changes={c: times for c, times in kept.items() if times},
         last_change=now if changed else state.last_change,
     )
@@ -210,13 +210,13 @@ def _steadiness(
         if now - state.last_change < policy.chatter_s:
             return state, []
         return _tell(state, EventKind.CLEAR, Condition.UNSTABLE)
-    wild = sorted(c.value for c, times in state.changes.items() if len(times) > policy.chatter_changes)
+    wild = [c.value for c, times in state.changes.items() if len(times) > policy.chatter_changes]
     if not wild:
         return state, []
     minutes = policy.chatter_s / 60
     text = (
         f"{minutes:g} 分钟内变化超过 {policy.chatter_changes} 次 / "
-        f"changed more than {policy.chatter_changes} times in {minutes:g} min: {', '.join(wild)}"
+        f"changed more than {policy.chatter_changes} times in {minutes:g} min: {', '.join(sorted(wild))}"
     )
     return _tell(state, EventKind.ASSERT, Condition.UNSTABLE, text=text)
 

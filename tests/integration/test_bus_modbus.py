@@ -17,6 +17,7 @@ from edge_agent.line import LineError, SerialLine, TcpLine
 from edge_agent.modbus import Kind, Modbus, ReadError
 from edge_agent.plan import ReadRequest
 from tests.harness.slave import Pieces, PtySlave, crc, framed, registers
+from tests.harness.wait import eventually
 from wire.messages import Transport
 
 ASK = ReadRequest(unit=1, function=3, address=0, count=2, timeout_s=0.15, gap_s=0.0, targets=())
@@ -191,6 +192,28 @@ async def test_a_babbling_line_delays_but_never_blocks(bench: Bench) -> None:
         assert failure.value.kind in (Kind.GARBAGE, Kind.WRONG_UNIT)  # noise may look like a frame
     noise.cancel()
     assert time.monotonic() - started < 2.0
+
+
+async def test_bytes_that_come_before_a_request_put_it_off(bench: Bench) -> None:
+    """Nothing goes out while they come, nor until the line has rested; they are never the answer's."""
+    await bench.modbus.read(ASK)
+    waits = asyncio.create_task(bench.modbus.read(replace(ASK, gap_s=0.1)))
+    for _ in range(3):
+        await asyncio.sleep(0.03)
+        bench.slave.send(registers(b"\x01\x03", 0xDEAD, 0xDEAD))
+        said_at = time.monotonic()
+    assert await waits == (0x0102, 0x0304)
+    assert bench.line.written_at is not None
+    assert bench.line.written_at - said_at >= 0.1
+
+
+async def test_a_driver_without_room_gets_the_rest_when_it_has_some(bench: Bench) -> None:
+    """More bytes than a terminal holds arrive whole and in order once it is read."""
+    bench.slave.answer = lambda _: []
+    many = random.Random(4).randbytes(100_000)
+    bench.line.write(many)
+    await eventually(lambda: len(bench.slave.requests) == len(many) // 8, 5)
+    assert b"".join(bench.slave.requests) == many
 
 
 async def test_an_unplugged_port_is_lost_and_can_be_opened_again(bench: Bench) -> None:

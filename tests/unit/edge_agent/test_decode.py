@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from device_profiles.conditions import Condition as Shown
 from device_profiles.load import load_profiles
 from device_profiles.schema import Document, Group, Meaning, Order, Profile, Register, Role, Type
-from edge_agent.decode import Snapshot, decode
+from edge_agent.decode import Decoder, Snapshot, decode
 from wire.messages import Condition
 
 FORMAT = {Type.U16: ">H", Type.I16: ">h", Type.U32: ">I", Type.I32: ">i", Type.F32: ">f"}
@@ -204,3 +204,16 @@ def test_whatever_comes_in_each_condition_is_exactly_one_of_present_absent_unkno
         names = {m.register for m in model.conditions if m.condition.value == condition.value}
         assert any(raw.get(register) is not None for register in names)
     assert all(value is None or math.isfinite(value) for value in seen.values.values())
+
+
+@given(data=st.data(), name=st.sampled_from(sorted(PACKAGED)))
+@settings(max_examples=100, deadline=None)
+def test_a_decoder_says_of_each_look_what_one_that_has_seen_no_other_says(
+    data: st.DataObject, name: str
+) -> None:
+    """What it remembers of earlier looks changes nothing."""
+    model = PACKAGED[name]
+    look = st.dictionaries(st.sampled_from([r.name for r in model.registers]), WORDS)
+    decoder = Decoder(model)
+    for raw in data.draw(st.lists(look, max_size=6)):
+        assert decoder.decode(raw) == decode(model, raw)
