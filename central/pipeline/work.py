@@ -18,7 +18,7 @@ from central.notifier.plan import Planned, Recipient
 from central.store import alarms, deliveries, due, people, sources
 from central.store.alarms import Line
 from central.store.due import DueRow
-from central.store.errors import StoreConflict
+from central.store.errors import StoreConflict, StoreRefused
 from central.store.people import Duty
 from central.store.pool import Tx
 from central.store.savepoint import in_one_go, savepoint
@@ -248,27 +248,37 @@ class Work:
 
     async def write(self) -> None:
         """Send all that has gathered. Raises LostRace."""
-        if self._changed:  # first: a source has one open alarm at most
-            await alarms.save(self.tx, list(self._changed.values()))
-        if self._new and await alarms.insert(self.tx, list(self._new.values())) < len(self._new):
+        born: Callable[[], int] | None = None
+        try:
+            async with in_one_go(self.tx):
+                if self._changed:  # first: a source has one open alarm at most
+                    await alarms.save(self.tx, list(self._changed.values()))
+                if self._new:
+                    born = await alarms.insert(self.tx, list(self._new.values()))
+                await self._write_rest()
+        except StoreRefused:
+            if born is None or born() == len(self._new):
+                raise
+        if born is not None and born() < len(self._new):
             raise LostRace
+        self._settle()
+
+    async def _write_rest(self) -> None:
         over = [key for key, row in self._due_changes.items() if row is None and key[0] not in self._new]
         wanted = {key: row for key, row in self._due_changes.items() if row is not None}
         ended = [a.id for a in (*self._new.values(), *self._changed.values()) if a.state is AlarmState.CLOSED]
-        async with in_one_go(self.tx):
-            if self._said:
-                await sources.say(self.tx, self._said)
-            if self._lines:
-                await alarms.log(self.tx, self._lines)
-            if over:
-                await due.cancel(self.tx, over)
-            if wanted:
-                await due.schedule(self.tx, wanted)
-            if self._messages:
-                await deliveries.enqueue(self.tx, self._messages)
-            if ended:
-                await deliveries.call_off(self.tx, ended)
-        self._settle()
+        if self._said:
+            await sources.say(self.tx, self._said)
+        if self._lines:
+            await alarms.log(self.tx, self._lines)
+        if over:
+            await due.cancel(self.tx, over)
+        if wanted:
+            await due.schedule(self.tx, wanted)
+        if self._messages:
+            await deliveries.enqueue(self.tx, self._messages)
+        if ended:
+            await deliveries.call_off(self.tx, ended)
 
     def _settle(self) -> None:
         """What was to be written is what the tables hold."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -185,9 +185,13 @@ async def reserve(tx: Tx, count: int) -> list[int]:
     return [int(row["id"]) for row in await _fetch(tx, "reserve", count=count)]
 
 
-async def insert(tx: Tx, new: Sequence[Alarm]) -> int:
-    """Write new alarms, and return how many: what another transaction opened first is left out."""
-    return (await tx.conn.execute(_sql["insert"], {"rows": rows(new)})).rowcount
+async def insert(tx: Tx, new: Sequence[Alarm]) -> Callable[[], int]:
+    """Write new alarms. What is returned says how many were; others were opened by somebody else first.
+
+    To be asked when the statement has been answered: within `in_one_go`, after it.
+    """
+    cursor = await tx.conn.execute(_sql["insert"], {"rows": rows(new)})
+    return lambda: cursor.rowcount
 
 
 async def save(tx: Tx, changed: Sequence[Alarm]) -> None:

@@ -69,7 +69,7 @@ async def _open(
         event_at=tx.now - ago,
         **row,
     )
-    assert await alarms.insert(tx, [alarm]) == 1
+    assert (await alarms.insert(tx, [alarm]))() == 1
     opened = alarms.Line(alarm.id, "opened", Reason.FIRST_ASSERT, to_state=AlarmState.ACTIVE_UNACKNOWLEDGED)
     await alarms.log(tx, [opened])
     return alarm.id

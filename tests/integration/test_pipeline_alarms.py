@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from central import pipeline
 from central.engine.model import Act, ActKind, Alarm, Cause, Disposition, NotAllowed
 from central.store.pool import Store
-from tests.harness.town import Town, batch, event, open_town, send
+from tests.harness.town import AREA, GATEWAY, Town, batch, event, open_town, send
+from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
 
 A, C = EventKind.ASSERT, EventKind.CLEAR
@@ -168,3 +170,24 @@ async def test_one_alarm_that_cannot_climb_does_not_hold_the_others(town: Town) 
     town.time.forward(seconds=90)
     assert await due(town) == 1
     assert {told[0] for told in await town.told() if told[3] == 1} == {"backup", "lead"}
+
+
+async def test_two_transactions_that_see_the_same_fire_open_one_alarm(town: Town) -> None:
+    """The second waits for the first, looks again, and finds the alarm open: no event has failed."""
+    smoke = event(1, A, SMOKE)
+    async with town.store.transaction() as tx:
+        await pipeline.take_events(tx, AREA, GATEWAY, [pipeline.Came(batch([smoke]), tx.now)])
+        second = asyncio.create_task(send(town, batch([smoke], stream="c" * 32, boot="d" * 32)))
+
+        async def waits() -> bool:
+            found = await town.one(
+                "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database()"
+            )
+            return found["n"] == 1
+
+        await eventually(waits, 10)
+    assert (await second).through_seq == 1
+    assert (await town.one("SELECT count(*) AS n FROM alarm"))["n"] == 1
+    assert (await town.one("SELECT count(*) AS n FROM event WHERE failed IS NOT NULL"))["n"] == 0
+    assert len(await town.rows("SELECT FROM event")) == 2
