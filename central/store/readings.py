@@ -14,12 +14,12 @@ from struct import Struct, pack
 
 from central.store.pool import Tx
 
-_COPY = (
+COPY = (
     "COPY readings (gateway, detector, at, received_at, smoke, temperature, battery, contamination, status)"
     " FROM STDIN (FORMAT BINARY)"
 )
-_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER = b"\xff\xff"
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
 _FIELDS = 9
 _NULL = -1
 _EPOCH_MS = 946_684_800_000
@@ -47,14 +47,14 @@ class Columns:
 
 async def copy(tx: Tx, batches: Iterable[Columns]) -> None:
     """Store rows."""
-    async with tx.conn.cursor() as cursor, cursor.copy(_COPY) as copy_in:
-        gathered = bytearray(_HEADER)
+    async with tx.conn.cursor() as cursor, cursor.copy(COPY) as copy_in:
+        gathered = bytearray(HEADER)
         for batch in batches:
             gathered += packed(batch)
             if len(gathered) >= _PIECE:
                 await copy_in.write(bytes(gathered))
                 gathered.clear()
-        await copy_in.write(bytes(gathered + _TRAILER))
+        await copy_in.write(bytes(gathered + TRAILER))
 
 
 def packed(columns: Columns) -> bytes:
