@@ -108,7 +108,9 @@ def _parts(folder: Path, broker_name: str, store: str) -> Iterator[tuple[Any, An
             "[channels.console]\n"
         )
         _central("migrate", "--config", str(config))
-        ingest.start([sys.executable, "-m", "central", "ingest", str(config)], lambda _pid: _hears(dsn), 60)
+        ingest.start(
+            [sys.executable, "-m", "central", "ingest", str(config)], lambda _pid: _hears(dsn), timeout_s=60
+        )
         yield database, broker, ingest, dsn
     finally:
         ingest.stop()
