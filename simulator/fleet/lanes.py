@@ -45,6 +45,20 @@ class _Stamps:
         return None if at is None else now - at
 
 
+def _take_answer(
+    sender: Sender, stamps: _Stamps, tally: LaneTally, ack: Ack, now: float
+) -> tuple[Outcome, range]:
+    """What an answer means, counted, and the rows that are safe now and were not before."""
+    before = sender.acked
+    outcome = sender.on_ack(ack, now)
+    took = stamps.answered(ack.echo_ms, now)
+    if outcome.answered and took is not None:
+        tally.delays.add(took * 1000)
+    safe = range(before + 1, (outcome.forget_through or before) + 1)
+    tally.acked += len(safe)
+    return outcome, safe
+
+
 class ReadingLane:
     """Readings of one gateway, in chunks of one message each.
 
@@ -146,13 +160,8 @@ class ReadingLane:
 
     def on_ack(self, ack: Ack, now: float) -> Outcome:
         """Take an answer."""
-        before = self.sender.acked
-        outcome = self.sender.on_ack(ack, now)
-        took = self._stamps.answered(ack.echo_ms, now)
-        if outcome.answered and took is not None:
-            self._tally.delays.add(took * 1000)
-        if outcome.forget_through is not None:
-            self._tally.acked += outcome.forget_through - before
+        outcome, safe = _take_answer(self.sender, self._stamps, self._tally, ack, now)
+        if safe:
             self._trim()
         return outcome
 
@@ -257,15 +266,9 @@ class EventLane:
 
     def on_ack(self, ack: Ack, now: float) -> Outcome:
         """Take an answer."""
-        before = self.sender.acked
-        outcome = self.sender.on_ack(ack, now)
-        took = self._stamps.answered(ack.echo_ms, now)
-        if outcome.answered and took is not None:
-            self._tally.delays.add(took * 1000)
-        if outcome.forget_through is not None:
-            self._tally.acked += outcome.forget_through - before
-            for seq in range(before + 1, outcome.forget_through + 1):
-                del self._held[seq]
+        outcome, safe = _take_answer(self.sender, self._stamps, self._tally, ack, now)
+        for seq in safe:
+            del self._held[seq]
         if outcome.one_by_one:
             self._alone = ALONE_MESSAGES
         return outcome

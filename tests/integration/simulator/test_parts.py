@@ -21,6 +21,7 @@ import pytest
 from simulator.parts import Nats, PartError, PortBusyError, Postgres, free_port
 from simulator.parts.broker import accepts_mqtt
 from simulator.parts.child import is_alive
+from tests.harness.programs import lacking
 from tests.harness.wait import eventually_now
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -145,15 +146,20 @@ def test_the_broker_takes_back_its_port_after_a_kill(folder: Path) -> None:
     broker.stop()
 
 
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        lacking("only root can become somebody else: run this test as root")
+
+
 def _anybody_may_run(place: str) -> bool:
     """Whether every folder on the way to this file lets others pass."""
     file = Path(place).resolve()
     return file.exists() and all(folder.stat().st_mode & 0o001 for folder in file.parents)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else; others are it already")
 def test_a_normal_user_can_run_the_parts(folder: Path) -> None:
     """Nothing needs root: the parts then run as the caller."""
+    _require_root()
     nobody = pwd.getpwnam("nobody")
     home = folder / "home"
     home.mkdir()
@@ -161,7 +167,9 @@ def test_a_normal_user_can_run_the_parts(folder: Path) -> None:
     folder.chmod(0o755)
     pythons = [place for place in (sys.executable, "/usr/bin/python3") if _anybody_may_run(place)]
     if not pythons or not _anybody_may_run(str(ROOT / "Makefile")):
-        pytest.skip(f"{sys.executable} or {ROOT} is in a folder that only root may enter")
+        lacking(
+            f"{sys.executable} or {ROOT} is in a folder that only root may enter: put the clone elsewhere"
+        )
     run = subprocess.run(
         [pythons[0], "-c", _PARENT.replace("time.sleep(60)", ""), str(home)],
         capture_output=True,
@@ -181,9 +189,9 @@ def test_a_normal_user_can_run_the_parts(folder: Path) -> None:
     assert len(json.loads(run.stdout)) == 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
 def test_a_cluster_stays_with_the_user_that_made_it(folder: Path) -> None:
     """Root runs the server as the owner of its folder; another user is told that the folder is not theirs."""
+    _require_root()
     server = Postgres(folder / "database")
     server.start()
     server.stop()
