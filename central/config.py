@@ -125,7 +125,7 @@ class _Http(Struct, frozen=True):
 class _Worker(Struct, frozen=True):
     urgent_slots: Annotated[int, Meta(ge=1, le=200)] = 16
     other_slots: Annotated[int, Meta(ge=1, le=200)] = 4
-    other_per_s: Annotated[float, Meta(gt=0, le=1000)] = 10.0
+    other_per_s: Annotated[float, Meta(ge=0.1, le=1000)] = 10.0
     link_valid_h: Annotated[float, Meta(gt=0, le=720)] = 72.0
 
 

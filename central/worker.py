@@ -106,6 +106,8 @@ class Worker:
                 self._beat(_lane_name(name, urgent))
                 wake.clear()
                 free = slots - len(under_way)
+                if not urgent:  # no more than a second's worth: the rest below must not outlast a turn
+                    free = min(free, max(1, round(self._settings.other_per_s)))
                 if free > 0:
                     claimed = await self._claim(name, channel, urgent=urgent, limit=free)
                     for work in claimed:

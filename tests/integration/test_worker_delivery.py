@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -296,6 +297,22 @@ async def test_urgent_messages_do_not_wait_behind_slow_small_news(town: Town, ph
         assert phone.under_way == 3
         hang.set()
         await settled(town, [("phone", "sent")] * 11)
+
+
+async def test_what_is_not_urgent_keeps_its_pace(town: Town, phone: Sink) -> None:
+    """Six at two a second take two seconds; a fire among them does not wait for its turn."""
+    alarm = await smoke(town)
+    small = [
+        Planned(f"small-{n}", alarm, "cleared", 1, 0, "lead", 0, "phone", "lead", False) for n in range(6)
+    ]
+    async with town.store.transaction() as tx:
+        await deliveries.enqueue(tx, small)
+    began = time.monotonic()
+    async with working(town, {"phone": webhook(phone)}, other_slots=200, other_per_s=2.0):
+        await eventually(lambda: any(not key.startswith("small") for key in phone.keys), 5, "smoke goes out")
+        assert len(phone.keys) < 7
+        await settled(town, [("phone", "sent")] * 7)
+    assert time.monotonic() - began >= 2.0
 
 
 async def test_smoke_climbs_two_steps_under_moved_time_and_tells_each_duty(town: Town, phone: Sink) -> None:
