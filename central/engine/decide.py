@@ -6,9 +6,11 @@ act of a person with a disposition.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from central.engine.effects import Cancel, Decision, DueKind, Effect, Hasten, Notify, Open, Purpose, Schedule
 from central.engine.model import (
@@ -40,8 +42,7 @@ class Seen(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """One word of one source about the condition the alarm is (or would be) about."""
 
     seen: Seen

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from central.engine.model import Alarm, AlarmState, Reason
 from central.engine.policy import Target
@@ -25,8 +26,7 @@ class Purpose(StrEnum):
     DISPOSITION = "disposition"
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Struct, frozen=True):
     """A new alarm in `state`."""
 
     state: AlarmState
@@ -34,8 +34,7 @@ class Open:
     cleared_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(Struct, frozen=True):
     """Tell whoever has one of these duties; for purpose alarm, a step that reaches nobody is passed over."""
 
     purpose: Purpose
@@ -43,8 +42,7 @@ class Notify:
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """The row of this kind is due at `at` (there is one of each kind; it replaces the former)."""
 
     kind: DueKind
@@ -52,23 +50,20 @@ class Schedule:
     step: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(Struct, frozen=True):
     """Nothing of this kind is due any more."""
 
     kind: DueKind
 
 
-@dataclass(frozen=True, slots=True)
-class Hasten:
+class Hasten(Struct, frozen=True):
     """The step that waits is done now."""
 
 
 Effect = Open | Notify | Schedule | Cancel | Hasten
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The alarm as it is to be, what is to be done, and why."""
 
     after: Alarm | None

@@ -7,10 +7,11 @@ a test compares them. States and their order follow ISA-18.2 / IEC 62682.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 
 class Condition(StrEnum):
@@ -140,8 +141,7 @@ class ActKind(StrEnum):
     CLOSE = "close"
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """One act of one person. CLOSE wants a disposition; a false alarm should say its cause."""
 
     kind: ActKind
@@ -161,8 +161,7 @@ class NotAllowed(Exception):  # noqa: N818 - it is an answer to a person, not a 
         self.by = by
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Struct, frozen=True):
     """A condition that wants a person. `acknowledged_*`, `on_way_at`, `disposition`: of the present round."""
 
     id: int
@@ -194,7 +193,7 @@ class Alarm:
     cause: Cause | None = None
     remark: str = ""
     linked_to: int | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = {}
 
     @property
     def life(self) -> bool:

@@ -7,15 +7,15 @@ another channel of the same person has its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 PurposeWord = Literal["alarm", "disposition", "cleared", "closed"]
 """Why somebody is told: act on it; say what it was; it cleared by itself; it is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Struct, frozen=True):
     """One way to reach a person; the lowest `rank` is tried first."""
 
     rank: int
@@ -23,16 +23,14 @@ class Contact:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(Struct, frozen=True):
     """A person (the registry's id) and how to reach them."""
 
     worker: str
     contacts: tuple[Contact, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """What is to be told: one step of one round of one alarm."""
 
     alarm: int
@@ -43,8 +41,7 @@ class Notice:
     """Smoke and heat: sent first, and tried until somebody takes the alarm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """One message to one person by one channel."""
 
     key: str

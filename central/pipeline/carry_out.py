@@ -6,9 +6,11 @@ Law of this file: it decides nothing. Whoever cannot be told is passed over at o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from central.engine.due import fire, pass_over
 from central.engine.effects import (
@@ -31,8 +33,7 @@ from central.store.due import DueRow
 from central.store.sources import Place
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """What led to the decision: who, from where, by which event, and what else should be on record."""
 
     event: int | None = None
@@ -41,8 +42,7 @@ class Cause:
     detail: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(Struct, frozen=True):
     """What a new alarm needs besides its state."""
 
     condition: Condition

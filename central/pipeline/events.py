@@ -38,6 +38,8 @@ _log = structlog.get_logger()
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _MIN = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX = datetime(9999, 1, 1, tzinfo=UTC)
+AT_ONCE = 150
+"""After so many events what they left is sent to the database, which writes it while the next are judged."""
 _URGENT = (Condition.SMOKE.value, Condition.HEAT.value)
 
 
@@ -153,8 +155,10 @@ async def _judge(tx: Tx, todo: list[tuple[Told, Event]], counted: Counter[str]) 
 async def _take(work: Work, todo: list[tuple[Told, Event]]) -> bool:
     await prepare(work, todo)
     wanted = False
-    for told, event in todo:
+    for number, (told, event) in enumerate(todo, 1):
         wanted = await take(work, told, event) or wanted
+        if number % AT_ONCE == 0:
+            await work.write(but_young=True)
     return wanted
 
 

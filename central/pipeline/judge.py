@@ -6,9 +6,10 @@ Law of this file: an older word never undoes a newer one; a clear ends only what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from central.engine.decide import Observed, Seen, observe
 from central.engine.effects import Decision
@@ -20,8 +21,7 @@ from central.store import sources
 from central.store.sources import Place, Source, Word
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """Where a word comes from: the event on record that carries it."""
 
     area: str

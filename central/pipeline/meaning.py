@@ -17,6 +17,7 @@ from central.pipeline.judge import Told, end_for_owner, judge, silence
 from central.pipeline.work import Work
 from central.store import sources
 from central.store.alarms import Line
+from central.store.sources import Source
 from wire.messages import Event, EventKind
 
 FALLBACK_SPAN = timedelta(hours=2)
@@ -34,19 +35,23 @@ async def prepare(work: Work, todo: Sequence[tuple[Told, Event]]) -> None:
     detectors: set[str] = set()
     moments: list[tuple[str, datetime]] = []
     births: list[tuple[str, Condition]] = []
+    words: set[Source] = set()
     gateway, area = todo[0][0].gateway, todo[0][0].area
     for told, event in todo:
         part = _part(event)
         parts.add(part)
+        condition = None if event.condition is None else Condition(event.condition.value)
+        if condition is not None:
+            words.add(Source(gateway, part, condition))
         if event.detector is not None:
             detectors.add(part)
-            if event.kind is EventKind.ASSERT and event.condition is not None:
+            if event.kind is EventKind.ASSERT and condition is not None:
                 moments.append((part, told.at))
-                births.append((part, Condition(event.condition.value)))
+                births.append((part, condition))
         if event.states is not None:
             parts.update(event.states)
             detectors.update(event.states)
-    await work.learn_words(gateway, parts)
+    await work.learn_words(words)
     await work.learn_parts(gateway, parts, detectors)
     if births:
         await work.learn_homes(moments)
@@ -136,6 +141,9 @@ async def _snapshot(work: Work, told: Told, event: Event) -> None:
     known = await sources.of_gateway(work.tx, told.gateway)
     states = event.states or {}
     owners = await sources.owners(work.tx, states)
+    told_of = {(detector, Condition.NO_RESPONSE) for detector in states}
+    told_of |= {(detector, Condition(c.value)) for detector, present in states.items() for c in present or ()}
+    await work.learn_words(Source(told.gateway, *of) for of in (*known, *sorted(told_of - known.keys())))
     for detector, present in sorted(states.items()):
         if present is not None:
             conditions = frozenset(Condition(c.value) for c in present)

@@ -6,8 +6,9 @@ Law of this file: one open alarm a kind and part (further ones fold into it); it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from central.engine.decide import Observed, Seen, observe
 from central.engine.model import Alarm, Condition, Reason

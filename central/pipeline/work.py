@@ -1,15 +1,17 @@
 """What one transaction knows of sources and alarms, and means to write of them.
 
 Law of this file: rows are read once for many events, decided upon in memory, and written together; what is
-asked here is always answered as if it had been written already. It decides nothing.
+asked here is always answered as if it had been written already. It decides nothing. Nobody waits for a write:
+while the database is at it the next events are judged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from central.engine.effects import DueKind
 from central.engine.model import Alarm, AlarmState, Condition
@@ -39,14 +41,19 @@ async def together(tx: Tx, do: Callable[[Work], Awaitable[T]]) -> T:
     `do` is called again when another transaction opened an alarm of the same source meanwhile.
     """
     for _ in range(3):
+        work = Work(tx)
         try:
             async with savepoint(tx):
-                work = Work(tx)
-                done = await do(work)
-                await work.write()
+                async with in_one_go(tx):
+                    done = await do(work)
+                    await work.write()
+                work.check_births()
                 return done
         except LostRace:
             continue
+        except StoreRefused:
+            if not work.lost_race:
+                raise
     raise StoreConflict("another transaction opens the same alarms")
 
 
@@ -56,7 +63,7 @@ class Work:
     def __init__(self, tx: Tx) -> None:
         self.tx = tx
         self.now: datetime = tx.now
-        self._known_words: set[tuple[str, str]] = set()
+        self._known_words: set[Source] = set()
         self._words: dict[Source, Word] = {}
         self._said: dict[Source, Word] = {}
         self._known_parts: set[tuple[str | None, str]] = set()
@@ -75,19 +82,21 @@ class Work:
         self._due: dict[due.Key, DueRow] = {}
         self._due_changes: dict[due.Key, DueRow | None] = {}
         self._messages: list[Planned] = []
+        self._births: list[Callable[[], bool]] = []
 
     # -- what sources said
 
-    async def learn_words(self, gateway: str, parts: Collection[str]) -> None:
-        """Look up what these parts said last, once."""
-        asked = {part for part in parts if (gateway, part) not in self._known_words}
-        if asked:
-            self._words |= await sources.words(self.tx, gateway, asked)
-            self._known_words |= {(gateway, part) for part in asked}
+    async def learn_words(self, asked: Iterable[Source]) -> None:
+        """Look up what these sources said last, once."""
+        unknown = {source for source in asked if source not in self._known_words}
+        if unknown:
+            self._words |= await sources.words(self.tx, unknown)
+            self._known_words |= unknown
 
     async def word(self, source: Source) -> Word | None:
         """What a source said last; None when it never said anything."""
-        await self.learn_words(source.gateway, (source.part,))
+        if source not in self._known_words:
+            await self.learn_words((source,))
         return self._words.get(source)
 
     def say(self, source: Source, word: Word) -> None:
@@ -246,45 +255,56 @@ class Work:
 
     # -- writing
 
-    async def write(self) -> None:
-        """Send all that has gathered. Raises LostRace."""
-        born: Callable[[], int] | None = None
-        try:
-            async with in_one_go(self.tx):
-                if self._changed:  # first: a source has one open alarm at most
-                    await alarms.save(self.tx, list(self._changed.values()))
-                if self._new:
-                    born = await alarms.insert(self.tx, list(self._new.values()))
-                await self._write_rest()
-        except StoreRefused:
-            if born is None or born() == len(self._new):
-                raise
-        if born is not None and born() < len(self._new):
-            raise LostRace
-        self._settle()
+    async def write(self, *, but_young: bool = False) -> None:
+        """Send what has gathered; the database may still be at it when this returns.
 
-    async def _write_rest(self) -> None:
-        over = [key for key, row in self._due_changes.items() if row is None and key[0] not in self._new]
-        wanted = {key: row for key, row in self._due_changes.items() if row is not None}
-        ended = [a.id for a in (*self._new.values(), *self._changed.values()) if a.state is AlarmState.CLOSED]
+        With `but_young` what belongs to new alarms that are open waits: they may change again, and a row that
+        is written once costs half of one that is written and changed.
+        """
+        young = {a.id for a in self._new.values() if but_young and a.state is not AlarmState.CLOSED}
+        new = [alarm for alarm in self._new.values() if alarm.id not in young]
+        lines = [line for line in self._lines if line.alarm not in young]
+        messages = [message for message in self._messages if message.alarm not in young]
+        due_changes = {key: row for key, row in self._due_changes.items() if key[0] not in young}
+        ended = [a.id for a in (*new, *self._changed.values()) if a.state is AlarmState.CLOSED]
+        if self._changed:  # first: a source has one open alarm at most
+            await alarms.save(self.tx, list(self._changed.values()))
+        if new:
+            self._births.append(await alarms.insert(self.tx, new))
         if self._said:
             await sources.say(self.tx, self._said)
-        if self._lines:
-            await alarms.log(self.tx, self._lines)
+        if lines:
+            await alarms.log(self.tx, lines)
+        await self._write_due(due_changes)
+        if messages:
+            await deliveries.enqueue(self.tx, messages)
+        if ended:
+            await deliveries.call_off(self.tx, ended)
+        self._changed, self._said = {}, {}
+        self._new = {alarm: self._new[alarm] for alarm in young}
+        self._lines = [line for line in self._lines if line.alarm in young]
+        self._messages = [message for message in self._messages if message.alarm in young]
+        for key in due_changes:
+            del self._due_changes[key]
+
+    async def _write_due(self, changes: dict[due.Key, DueRow | None]) -> None:
+        over = [key for key, row in changes.items() if row is None and key[0] not in self._new]
+        wanted = {key: row for key, row in changes.items() if row is not None}
         if over:
             await due.cancel(self.tx, over)
         if wanted:
             await due.schedule(self.tx, wanted)
-        if self._messages:
-            await deliveries.enqueue(self.tx, self._messages)
-        if ended:
-            await deliveries.call_off(self.tx, ended)
-
-    def _settle(self) -> None:
-        """What was to be written is what the tables hold."""
-        for key, row in self._due_changes.items():
+        for key in over:
             self._due.pop(key, None)
-            if row is not None:
-                self._due[key] = row
-        self._new, self._changed, self._said, self._due_changes = {}, {}, {}, {}
-        self._lines, self._messages = [], []
+        self._due |= wanted
+
+    @property
+    def lost_race(self) -> bool:
+        """Whether another transaction is known to have opened one of our alarms first."""
+        return any(lost() for lost in self._births)
+
+    def check_births(self) -> None:
+        """When all has been answered. Raises LostRace."""
+        if self.lost_race:
+            raise LostRace
+

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from central.engine.model import Alarm, AlarmState, Cause, Condition, Disposition, Reason, Severity
 from central.store.pool import Tx
@@ -100,8 +102,7 @@ class LogEntry:
     detail: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A new line for an alarm's time line."""
 
     alarm: int
@@ -112,7 +113,7 @@ class Line:
     who: str = "system"
     from_where: str = ""
     event: int | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = {}
 
 
 _sql = queries("alarms")
@@ -185,13 +186,13 @@ async def reserve(tx: Tx, count: int) -> list[int]:
     return [int(row["id"]) for row in await _fetch(tx, "reserve", count=count)]
 
 
-async def insert(tx: Tx, new: Sequence[Alarm]) -> Callable[[], int]:
-    """Write new alarms. What is returned says how many were; others were opened by somebody else first.
+async def insert(tx: Tx, new: Sequence[Alarm]) -> Callable[[], bool]:
+    """Write new alarms. What is returned says whether some were not, as somebody else opened them first.
 
-    To be asked when the statement has been answered: within `in_one_go`, after it.
+    It knows that when the statement has been answered: within `in_one_go`, after it.
     """
     cursor = await tx.conn.execute(_sql["insert"], {"rows": rows(new)})
-    return lambda: cursor.rowcount
+    return lambda: 0 <= cursor.rowcount < len(new)
 
 
 async def save(tx: Tx, changed: Sequence[Alarm]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from central.store.pool import Tx
 from central.store.rows import rows as as_rows
@@ -16,8 +17,7 @@ Sighting = tuple[int, str, str | None, str | None, str | None]
 """mono_ms, kind, condition, detector, bus: what makes an observation the same under another stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(Struct, frozen=True):
     """One event as it is stored. `event_at` is corrected, `raw_at` the agent's own stamp."""
 
     area: str

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from msgspec import Struct
+
 from central.engine.decide import Seen
 from central.engine.model import Condition
 from central.store.pool import Tx
@@ -28,8 +30,7 @@ class Source(NamedTuple):
     condition: Condition
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """What a source said last: by which event, and since when that event's stream is known."""
 
     seen: Seen
@@ -45,8 +46,7 @@ class Word:
         return began is not None and self.began is not None and began < self.began
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a part hangs, as far as the registry knows."""
 
     area: str
@@ -71,13 +71,17 @@ class Watch:
     state: Literal["watched", "unwatched", "alarm"]
 
 
-async def words(tx: Tx, gateway: str, parts: Collection[str]) -> dict[Source, Word]:
-    """What these parts said last."""
-    rows = await tx.conn.execute(_sql["words"], {"gateway": gateway, "parts": list(parts)})
+async def words(tx: Tx, asked: Collection[Source]) -> dict[Source, Word]:
+    """What these sources said last; one that never said anything is not in the answer."""
+    of = list(asked)
+    values = {
+        "gateways": [source.gateway for source in of],
+        "parts": [source.part for source in of],
+        "conditions": [source.condition.value for source in of],
+    }
+    rows = await tx.conn.execute(_sql["words"], values)
     return {
-        Source(gateway, r["part"], Condition(r["condition"])): Word(
-            Seen(r["state"]), r["stream"], r["seq"], r["event_at"], r["began"]
-        )
+        of[r["n"] - 1]: Word(Seen(r["state"]), r["stream"], r["seq"], r["event_at"], r["began"])
         for r in await rows.fetchall()
     }
 

@@ -69,7 +69,8 @@ async def _open(
         event_at=tx.now - ago,
         **row,
     )
-    assert (await alarms.insert(tx, [alarm]))() == 1
+    lost = await alarms.insert(tx, [alarm])
+    assert not lost()
     opened = alarms.Line(alarm.id, "opened", Reason.FIRST_ASSERT, to_state=AlarmState.ACTIVE_UNACKNOWLEDGED)
     await alarms.log(tx, [opened])
     return alarm.id

@@ -1,8 +1,10 @@
 -- name: words
--- What these parts of a gateway said last, and when the stream it came by began.
-SELECT s.part, s.condition, s.state, s.stream, s.seq, s.event_at, l.first_at AS began
-FROM source s LEFT JOIN lane l ON l.gateway = s.gateway AND l.stream = s.stream AND l.lane = 'events'
-WHERE s.gateway = %(gateway)s AND s.part = ANY(%(parts)s)
+-- What these sources (by number, from 1) said last, and when the stream it came by began.
+SELECT q.n, s.state, s.stream, s.seq, s.event_at, l.first_at AS began
+FROM unnest(%(gateways)s::text[], %(parts)s::text[], %(conditions)s::text[])
+    WITH ORDINALITY AS q (gateway, part, condition, n)
+JOIN source s ON s.gateway = q.gateway AND s.part = q.part AND s.condition = q.condition
+LEFT JOIN lane l ON l.gateway = s.gateway AND l.stream = s.stream AND l.lane = 'events'
 
 -- name: say
 INSERT INTO source (gateway, part, condition, state, stream, seq, event_at)

@@ -1,12 +1,13 @@
 """Observations, acts and due rows, one decision at a time, and in any order."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from central.engine.decide import Observed, Seen, act, observe
 from central.engine.due import fire, pass_over

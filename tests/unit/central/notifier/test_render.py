@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from central.engine.model import AlarmState, Condition, Disposition, Severity
 from central.notifier import words
@@ -124,17 +125,17 @@ def test_the_same_in_english() -> None:
             "发生于 30 小时 前",
             "30 h ago",
         ),
-        ({"round": 2}, replace(PLANNED, round=2), "第 2 轮", "Round 2"),
-        ({}, replace(PLANNED, step=2), "这是第 3 次通知", "call number 3"),
+        ({"round": 2}, structs.replace(PLANNED, round=2), "第 2 轮", "Round 2"),
+        ({}, structs.replace(PLANNED, step=2), "这是第 3 次通知", "call number 3"),
         (
             {"acknowledged_name": "李网格"},
-            replace(PLANNED, purpose="disposition"),
+            structs.replace(PLANNED, purpose="disposition"),
             "一直没有处置结果",
             "nobody has said what it was",
         ),
         (
             {"disposition": Disposition.FALSE_ALARM, "state": AlarmState.CLOSED},
-            replace(PLANNED, purpose="closed"),
+            structs.replace(PLANNED, purpose="closed"),
             "结果：误报",
             "Result: False alarm",
         ),
@@ -171,7 +172,7 @@ def test_what_comes_late_says_so_in_its_first_words(change: dict[str, object], z
     facts = replace(FACTS, late=True, opened_at=AT + timedelta(hours=1), **change)  # type: ignore[arg-type]
     assert render(PLANNED, facts, ZH).title.startswith(zh)
     assert render(PLANNED, facts, EN).title.startswith(en)
-    climbed = replace(PLANNED, purpose="disposition")
+    climbed = structs.replace(PLANNED, purpose="disposition")
     assert render(climbed, facts, ZH).title.startswith("【待填处置结果·烟雾报警】")
 
 
@@ -215,7 +216,7 @@ def test_every_condition_has_words_even_when_nothing_else_is_known(
         residents=(),
         part="",
     )
-    message = render(replace(PLANNED, purpose=purpose), facts, To(language, ""))  # type: ignore[arg-type]
+    message = render(structs.replace(PLANNED, purpose=purpose), facts, To(language, ""))  # type: ignore[arg-type]
     assert message.title.strip()
     assert "None" not in message.title + message.text
     assert all(line.strip() for line in message.text.splitlines())
