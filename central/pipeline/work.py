@@ -307,4 +307,3 @@ class Work:
         """When all has been answered. Raises LostRace."""
         if self.lost_race:
             raise LostRace
-
