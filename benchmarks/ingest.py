@@ -37,6 +37,8 @@ COMMIT_EVERY = 20_000
 COPY_S = 8.0
 WARM_S = 5.0
 AREA = "fleet"
+RAW = 1_000_000_000
+"""Series from here on are those of raw COPY."""
 
 
 def main() -> None:
@@ -74,7 +76,12 @@ def _run(given: argparse.Namespace, broker_name: str, store: str) -> dict[str, A
     folder = Path(tempfile.mkdtemp(prefix="smokewatch-ingest-"))
     folder.chmod(0o755)
     try:
-        with _parts(folder, broker_name, store) as (database, broker, ingest, dsn):
+        with _parts(folder, broker_name, store, given.gateways, given.detectors) as (
+            database,
+            broker,
+            ingest,
+            dsn,
+        ):
             before = _raw_copy(dsn, given.gateways, given.detectors)
             pids = {"broker": broker.pid, "ingest": ingest.pid, "database": database.pid}
             found = _drive(given, dsn, broker.port, pids)
@@ -92,7 +99,9 @@ def _run(given: argparse.Namespace, broker_name: str, store: str) -> dict[str, A
 
 
 @contextmanager
-def _parts(folder: Path, broker_name: str, store: str) -> Iterator[tuple[Any, Any, Child, str]]:
+def _parts(
+    folder: Path, broker_name: str, store: str, gateways: int, detectors: int
+) -> Iterator[tuple[Any, Any, Child, str]]:
     database = Timescale(folder / "db") if store == "timescaledb" else Postgres(folder / "db")
     broker = Mosquitto(folder / "broker") if broker_name == "mosquitto" else Nats(folder / "broker")
     ingest = Child("ingest", folder / "ingest.log")
@@ -108,6 +117,13 @@ def _parts(folder: Path, broker_name: str, store: str) -> Iterator[tuple[Any, An
             "[channels.console]\n"
         )
         _central("migrate", "--config", str(config))
+        with psycopg.connect(dsn) as db:
+            db.execute(
+                "INSERT INTO detector (id, profile)"
+                " SELECT format('%%s-%%s-%%s', %s::text, lpad(g::text, 5, '0'), lpad(n::text, 3, '0')), 'reference'"
+                " FROM generate_series(1, %s) g, generate_series(1, %s) n",
+                (AREA, gateways, detectors),
+            )
         ingest.start(
             [sys.executable, "-m", "central", "ingest", str(config)], lambda _pid: _hears(dsn), timeout_s=60
         )
@@ -141,7 +157,7 @@ def _raw_copy(dsn: str, gateways: int, detectors: int) -> float:
                 db.commit()
                 count += COMMIT_EVERY
         took = time.monotonic() - began
-        db.execute("DELETE FROM readings WHERE gateway LIKE 'raw-%'")
+        db.execute("DELETE FROM readings WHERE series >= %s", (RAW,))
         db.commit()
     print(f"  raw COPY {count / took:,.0f} rows/s", file=sys.stderr)
     return count / took
@@ -157,9 +173,8 @@ def _rows(turn: int, gateways: int, detectors: int) -> bytes:
         pieces.append(
             packed(
                 Columns(
-                    gateway=f"raw-{gateway:05d}",
                     received_ms=now_ms,
-                    detector=[f"raw-{gateway:05d}-{n:03d}" for n in range(size)],
+                    series=[RAW + gateway * detectors + n for n in range(size)],
                     at_ms=[now_ms - turn * 1000 - n for n in range(size)],
                     smoke=values,
                     temperature=values,
@@ -213,7 +228,7 @@ def _stored(db: psycopg.Connection) -> int:
 def _checked(db: psycopg.Connection, told: dict[str, Any]) -> dict[str, int]:
     """What was acknowledged against what is there, stream by stream."""
     behind = _stored(db)
-    found = db.execute("SELECT count(*) FROM readings WHERE gateway LIKE %s", (f"{AREA}-%",)).fetchone()
+    found = db.execute("SELECT count(*) FROM readings WHERE series < %s", (RAW,)).fetchone()
     rows = int(found[0]) if found else 0
     missing = db.execute("SELECT coalesce(sum(to_seq - from_seq + 1), 0) FROM data_gap").fetchone()
     gaps = int(missing[0]) if missing else 0

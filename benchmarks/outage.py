@@ -299,7 +299,7 @@ def checked(dsn: str, outbox: Outbox, written: Written, fires: Fires) -> dict[st
             written.events,
         )
         readings = one("SELECT count(*) FROM readings")
-        different = one("SELECT count(*) FROM (SELECT DISTINCT detector, at FROM readings) AS each")
+        different = one("SELECT count(*) FROM (SELECT DISTINCT series, at FROM readings) AS each")
         failed = one("SELECT count(*) FROM event WHERE failed IS NOT NULL")
         alarms = one("SELECT count(*) FROM alarm WHERE condition = 'smoke'")
     return {

@@ -19,6 +19,7 @@ from central import metrics, pipeline
 from central.store import quarantine
 from central.store.errors import StoreConflict, StoreDown
 from central.store.pool import Store, Tx
+from central.store.series import SeriesIds
 from wire import codec
 from wire.errors import RemoteError
 from wire.messages import Ack, EventBatch, ReadingBatch, Status
@@ -32,6 +33,7 @@ _COUNTERS = {
     "failed": metrics.EVENTS_FAILED,
     "readings": metrics.READINGS_STORED,
     "absurd": metrics.READINGS_ABSURD,
+    "strangers": metrics.READINGS_UNKNOWN,
     "conflicts": metrics.QUARANTINED.labels(reason="conflict"),
     "refused": metrics.QUARANTINED.labels(reason="refused"),
 }
@@ -78,6 +80,7 @@ class Intake:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._series = SeriesIds()
 
     async def take(self, parcels: Sequence[Parcel]) -> list[Answer]:
         """Store parcels, patiently, in one transaction what may share one. Returns what to answer.
@@ -109,7 +112,7 @@ class Intake:
     async def _store_all(self, read: Sequence[_Read]) -> list[Answer | None]:
         """What shares a transaction; when that fails each in its own."""
         try:
-            counted, acks = await self._patiently(read[-1].parcel, lambda tx, at: _store(tx, read, at))
+            counted, acks = await self._patiently(read[-1].parcel, lambda tx, at: self._keep(tx, read, at))
         except (StoreDown, StoreConflict) as error:
             _log.warning("let go", topic=read[0].parcel.topic, parcels=len(read), error=str(error))
             return []
@@ -122,6 +125,33 @@ class Intake:
         for name, count in counted.items():
             _COUNTERS[name].inc(count)
         return [_answer(one.address, ack) for one, ack in zip(read, acks, strict=True)]
+
+    async def _keep(
+        self, tx: Tx, read: Sequence[_Read], at: Moment
+    ) -> tuple[Counter[str], Sequence[Ack | None]]:
+        counted: Counter[str] = Counter()
+        parcel, (area, gateway, _), message = read[0]
+        match message:
+            case EventBatch():
+                came = [
+                    pipeline.Came(one.message, at(one.parcel))
+                    for one in read
+                    if isinstance(one.message, EventBatch)
+                ]
+                return counted, await pipeline.take_events(tx, area, gateway, came, counted)
+            case ReadingBatch():
+                arrivals = [
+                    pipeline.Arrival(one.address.area, one.address.gateway, one.message, at(one.parcel))
+                    for one in read
+                    if isinstance(one.message, ReadingBatch)
+                ]
+                return counted, await pipeline.take_readings(tx, arrivals, counted, self._series)
+            case Status():
+                retained = parcel.retained
+                ack = await pipeline.take_status(tx, area, gateway, message, at(parcel), retained=retained)
+                return counted, [ack]
+            case _:
+                raise RemoteError(f"gateways do not speak on {read[0].address.channel.value}")
 
     async def _unreadable(self, parcel: Parcel, address: Address, why: str) -> Answer | None:
         await self._put_aside(parcel, address.gateway, why, address.channel.name.lower())
@@ -191,32 +221,6 @@ def _shares(read: _Read) -> object:
             return (read.address, stream, boot)
         case _:
             return id(read)
-
-
-async def _store(tx: Tx, read: Sequence[_Read], at: Moment) -> tuple[Counter[str], Sequence[Ack | None]]:
-    counted: Counter[str] = Counter()
-    parcel, (area, gateway, _), message = read[0]
-    match message:
-        case EventBatch():
-            came = [
-                pipeline.Came(one.message, at(one.parcel))
-                for one in read
-                if isinstance(one.message, EventBatch)
-            ]
-            return counted, await pipeline.take_events(tx, area, gateway, came, counted)
-        case ReadingBatch():
-            arrivals = [
-                pipeline.Arrival(one.address.area, one.address.gateway, one.message, at(one.parcel))
-                for one in read
-                if isinstance(one.message, ReadingBatch)
-            ]
-            return counted, await pipeline.take_readings(tx, arrivals, counted)
-        case Status():
-            retained = parcel.retained
-            ack = await pipeline.take_status(tx, area, gateway, message, at(parcel), retained=retained)
-            return counted, [ack]
-        case _:
-            raise RemoteError(f"gateways do not speak on {read[0].address.channel.value}")
 
 
 def _moments(now: datetime, clock_s: float) -> Moment:

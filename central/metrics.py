@@ -18,6 +18,11 @@ EVENTS_STORED = Counter("smokewatch_events_stored", "Events committed", registry
 EVENTS_REPEATED = Counter("smokewatch_events_repeated", "Events that were there already", registry=_REGISTRY)
 EVENTS_FAILED = Counter("smokewatch_events_failed", "Events stored raw: judging raised", registry=_REGISTRY)
 READINGS_STORED = Counter("smokewatch_readings_stored", "Readings committed", registry=_REGISTRY)
+READINGS_UNKNOWN = Counter(
+    "smokewatch_readings_unknown",
+    "Readings of detectors that are not registered, kept out",
+    registry=_REGISTRY,
+)
 READINGS_ABSURD = Counter(
     "smokewatch_readings_absurd", "Values that no sensor can mean, kept out", registry=_REGISTRY
 )

@@ -98,6 +98,7 @@ class Publisher:
         self._backlog_on_line = False
         self._readings_on_line = False
         self._told: dict[str, str] = {}
+        self._strangers: set[str] = set()
         self._heard_at = 0.0
         self._up_at: float | None = None
         self._log = structlog.get_logger()
@@ -385,6 +386,13 @@ class Publisher:
                 await self._on_acknowledged(ack.stream, outcome.forget_through)
         else:
             outcome = await self._readings.on_ack(ack)
+            if unknown := set(ack.unknown) - self._strangers:
+                self._strangers |= unknown
+                self._log.warning(
+                    "unknown_detectors",
+                    detectors=sorted(unknown),
+                    mend="register them at the centre: their readings are not kept, their alarms are",
+                )
         self._heard_at = self._clock.mono_s()
         self._ways.heard()
         if outcome.answered and ack.echo_ms is not None:

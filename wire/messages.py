@@ -224,6 +224,9 @@ class Ack(Struct, frozen=True, omit_defaults=True):
     echo_ms: Millis | None = None
     """`clock.mono_ms` of the batch this answers."""
     ask: list[Ask] = []
+    unknown: Annotated[list[ReadingId], Meta(max_length=16)] = []
+    """Detectors of this batch of readings that the centre's registry does not know (the first of them): their
+    readings are not kept."""
 
 
 class Alive(Struct, frozen=True):

@@ -18,6 +18,8 @@ class Said(NamedTuple):
     echo_ms: int | None
     """The batch's own monotonic time."""
     asks: Collection[Ask] = ()
+    unknown: Sequence[str] = ()
+    """Detectors whose readings are not kept, at most 16."""
 
 
 async def answers(tx: Tx, lane: Lane, said: Sequence[Said]) -> list[Ack]:
@@ -32,6 +34,7 @@ async def answers(tx: Tx, lane: Lane, said: Sequence[Said]) -> list[Ack]:
             server_ms=now_ms,
             echo_ms=one.echo_ms,
             ask=sorted(one.asks),
+            unknown=list(one.unknown),
         )
         for one in said
     ]

@@ -1,14 +1,16 @@
 """Batches of readings into rows, in the transaction that moves their cursors.
 
-Law of this file: a value that no sensor can mean is kept out (null) and counted; a row is never guessed.
+Law of this file: a value that no sensor can mean is kept out (null) and counted, a detector that nobody has
+registered likewise; a row is never guessed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress
 from typing import TypeVar, cast
 
 from central.pipeline.answer import Said, answers
@@ -16,6 +18,7 @@ from central.store import lanes, readings
 from central.store.lanes import GatewayStream
 from central.store.pool import Tx
 from central.store.readings import Columns
+from central.store.series import SeriesIds
 from wire import delivery
 from wire.messages import Ack, Lane, ReadingBatch
 
@@ -29,6 +32,8 @@ LIMITS = {
 """What a sensor can mean, in the units of `wire.messages.ReadingBatch`; ppm sensors reach 10,000."""
 
 T = TypeVar("T", int, float)
+MOST_UNKNOWN = 16
+"""Strangers named in one answer."""
 _OLDEST_MS = 400 * 86_400_000
 _AHEAD_MS = 5 * 60_000
 
@@ -44,17 +49,25 @@ class Arrival:
 
 
 async def take_readings(
-    tx: Tx, arrivals: Sequence[Arrival], counted: Counter[str] | None = None
+    tx: Tx,
+    arrivals: Sequence[Arrival],
+    counted: Counter[str] | None = None,
+    ids: SeriesIds | None = None,
 ) -> list[Ack]:
-    """Store what is new in batches, whosever they are, and count `readings` and `absurd` values.
+    """Store what is new in batches, whosever they are. Returns the answer to each, in their order.
 
-    Returns the answer to each, in their order. Raises StoreDown and StoreConflict: do it again.
+    Counts `readings`, `absurd` values, and `strangers`: rows of detectors that the registry does not know.
+    Those are kept out, and the gateway is told. `ids` remembers numbers from one call to the next.
+
+    Raises StoreDown and StoreConflict: do it again.
     """
     lane = Lane.READINGS.value
     streams = [GatewayStream(came.area, came.gateway, came.batch.stream) for came in arrivals]
     held = {stream: lane.cursor for stream, lane in (await lanes.lock_many(tx, streams, lane)).items()}
     cursors = dict(held)
+    numbers = await (ids or SeriesIds()).find(tx, _detectors(arrivals))
     through: list[int] = []
+    unknown: list[Sequence[str]] = []
     new: list[Columns] = []
     counted = Counter() if counted is None else counted
     for stream, came in zip(streams, arrivals, strict=True):
@@ -62,34 +75,50 @@ async def take_readings(
         if taken.gap is not None:
             await lanes.note_gap(tx, stream, lane, taken.gap)
         if taken.skip < len(came.batch.t):
-            new.append(_columns(came, taken.skip, counted))
+            columns = _columns(came, taken.skip, numbers[came.gateway], counted)
+            if columns.series:
+                new.append(columns)
         cursors[stream] = taken.cursor
         through.append(taken.cursor)
+        unknown.append(sorted(set(came.batch.detector) - numbers[came.gateway].keys())[:MOST_UNKNOWN])
     if new:
         await readings.copy(tx, new)
     moved = {stream: cursor for stream, cursor in cursors.items() if cursor != held[stream]}
     if moved:
         await lanes.move(tx, moved, lane)
     said = [
-        Said(came.batch.stream, cursor, came.batch.clock.mono_ms)
-        for came, cursor in zip(arrivals, through, strict=True)
+        Said(came.batch.stream, cursor, came.batch.clock.mono_ms, unknown=names)
+        for came, cursor, names in zip(arrivals, through, unknown, strict=True)
     ]
     return await answers(tx, Lane.READINGS, said)
 
 
-def _columns(came: Arrival, skip: int, counted: Counter[str]) -> Columns:
+def _detectors(arrivals: Sequence[Arrival]) -> dict[str, set[str]]:
+    asked: dict[str, set[str]] = {}
+    for came in arrivals:
+        asked.setdefault(came.gateway, set()).update(came.batch.detector)
+    return asked
+
+
+def _columns(came: Arrival, skip: int, numbers: Mapping[str, int], counted: Counter[str]) -> Columns:
     batch = came.batch
     received_ms = round(came.received_at.timestamp() * 1000)
-    counted["readings"] += len(batch.t) - skip
+    rows = [numbers.get(detector) for detector in batch.detector[skip:]]
+    known = None if None not in rows else [number is not None for number in rows]
+    series = [number for number in rows if number is not None]
+    counted["readings"] += len(series)
+    if known is not None:
+        counted["strangers"] += len(rows) - len(series)
 
     def kept(values: Sequence[T | None], name: str) -> Sequence[T | None]:
-        return _kept(values[skip:], *LIMITS[name], counted)
+        asked = values[skip:]
+        return _kept(asked if known is None else list(compress(asked, known)), *LIMITS[name], counted)
 
+    moments = _moments(batch, skip, received_ms)
     return Columns(
-        gateway=came.gateway,
         received_ms=received_ms,
-        detector=batch.detector[skip:],
-        at_ms=_moments(batch, skip, received_ms),
+        series=series,
+        at_ms=moments if known is None else list(compress(moments, known)),
         smoke=kept(batch.smoke, "smoke"),
         temperature=kept(batch.temperature, "temperature"),
         battery=kept(batch.battery, "battery"),

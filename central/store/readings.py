@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from itertools import chain, repeat
-from struct import Struct, pack
+from functools import cache
+from itertools import repeat
+from struct import Struct
 
 from central.store.pool import Tx
 
 COPY = (
-    "COPY readings (gateway, detector, at, received_at, smoke, temperature, battery, contamination, status)"
+    "COPY readings (at, received_at, series, smoke, temperature, battery, contamination, status)"
     " FROM STDIN (FORMAT BINARY)"
 )
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-_FIELDS = 9
+_FIELDS = 8
 _NULL = -1
 _EPOCH_MS = 946_684_800_000
 """PostgreSQL counts time from 2000-01-01 UTC."""
@@ -29,14 +29,14 @@ _PIECE = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Readings of one gateway, as columns of one length; an empty one is all null.
+    """Readings that came together, as columns of one length; an empty one is all null.
 
-    Times are ms since 1970, UTC. Floats must fit a float4, a status 32 bits.
+    `series` are the numbers of `central.store.series`. Times are ms since 1970, UTC. Floats must fit a
+    float4, a status 32 bits.
     """
 
-    gateway: str
     received_ms: int
-    detector: Sequence[str]
+    series: Sequence[int]
     at_ms: Sequence[int]
     smoke: Sequence[float | None] = ()
     temperature: Sequence[float | None] = ()
@@ -68,23 +68,19 @@ def packed(columns: Columns) -> bytes:
     )
     at = [(ms - _EPOCH_MS) * 1000 for ms in columns.at_ms]
     received = (columns.received_ms - _EPOCH_MS) * 1000
-    heads = map(_head, repeat(columns.gateway), columns.detector)
     if any(None in column for column in values):
-        tails: Iterable[bytes] = map(_tail, at, repeat(received), *(_or_nulls(c, len(at)) for c in values))
-    else:
-        fields: list[Iterable[object]] = [repeat(8), at, repeat(8), repeat(received)]
-        for column in values:
-            fields += [repeat(4), column] if column else [repeat(_NULL)]
-        tails = map(_layout(tuple(bool(column) for column in values)).pack, *fields)
-    return b"".join(chain.from_iterable(zip(heads, tails, strict=True)))
+        whole = (column or repeat(None, len(at)) for column in values)
+        return b"".join(map(_row, at, repeat(received), columns.series, *whole))
+    fields: list[Iterable[object]] = [
+        *(repeat(_FIELDS), repeat(8), at, repeat(8), repeat(received), repeat(4), columns.series)
+    ]
+    for column in values:
+        fields += [repeat(4), column] if column else [repeat(_NULL)]
+    return b"".join(map(_layout(tuple(bool(column) for column in values)).pack, *fields))
 
 
-def _or_nulls(column: Sequence[float | None], rows: int) -> Iterable[float | None]:
-    return column or repeat(None, rows)
-
-
-def _tail(at: int, received: int, *values: float | None) -> bytes:
-    fields: list[object] = [8, at, 8, received]
+def _row(at: int, received: int, series: int, *values: float | None) -> bytes:
+    fields: list[object] = [_FIELDS, 8, at, 8, received, 4, series]
     for value in values:
         fields += [_NULL] if value is None else [4, value]
     return _layout(tuple(value is not None for value in values)).pack(*fields)
@@ -92,12 +88,6 @@ def _tail(at: int, received: int, *values: float | None) -> bytes:
 
 @cache
 def _layout(there: tuple[bool, ...]) -> Struct:
-    """Length and value of each field; of a null only the length, -1."""
-    fields = ("i" + kind if one else "i" for one, kind in zip(there, "ffffi", strict=True))
-    return Struct(">iqiq" + "".join(fields))
-
-
-@lru_cache(maxsize=200_000)
-def _head(gateway: str, detector: str) -> bytes:
-    gw, det = gateway.encode(), detector.encode()
-    return pack(f">hi{len(gw)}si{len(det)}s", _FIELDS, len(gw), gw, len(det), det)
+    """The number of fields, then length and value of each; of a null only the length, -1."""
+    values = ("i" + kind if one else "i" for one, kind in zip(there, "ffffi", strict=True))
+    return Struct(">hiqiqii" + "".join(values))

@@ -48,6 +48,8 @@ async def test_the_centre_takes_all_that_an_earlier_agent_says(town: Town, versi
                 cursors[message.stream] = message.events[-1].seq
                 assert ack.through_seq == message.events[-1].seq
             elif isinstance(message, ReadingBatch):
+                known = "INSERT INTO detector SELECT unnest(%s::text[]), 'p' ON CONFLICT DO NOTHING"
+                await tx.conn.execute(known, (sorted(set(message.detector)),))
                 arrival = pipeline.Arrival(AREA, GATEWAY, message, tx.now)
                 (ack,) = await pipeline.take_readings(tx, [arrival])
                 readings += len(message.t)

@@ -117,8 +117,8 @@ async def test_ticks_go_on_after_the_clock_was_set_back(town: Town) -> None:
 async def test_old_readings_and_quarantine_are_forgotten_and_younger_ones_kept(town: Town) -> None:
     """On plain tables row by row, on hypertables chunk by chunk; the young ones stay."""
     await town.do(
-        "INSERT INTO readings (at, received_at, gateway, detector)"
-        " SELECT now() - n * interval '1 day', now(), 'gw-1', 'det-1' FROM generate_series(0, 199) n"
+        "INSERT INTO readings (at, received_at, series)"
+        " SELECT now() - n * interval '1 day', now(), 1 FROM generate_series(0, 199) n"
     )
     await town.do(
         "INSERT INTO quarantine (received_at, topic, reason, payload)"

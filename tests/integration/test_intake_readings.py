@@ -48,7 +48,9 @@ async def test_each_gateway_is_answered_at_its_own_cursor(town: Town) -> None:
     parcels = [parcel("gw-1", "a", 1), parcel("gw-2", "b", 1), parcel("gw-1", "a", 1), parcel("gw-1", "a", 4)]
     answers = await Intake(town.store).take([*parcels, parcel("gw-2", "c", 9)])
     assert told(answers) == [("gw-1", 3, 1), ("gw-2", 3, 1), ("gw-1", 3, 1), ("gw-1", 6, 4), ("gw-2", 0, 9)]
-    stored = await town.rows("SELECT gateway, count(*) AS n FROM readings GROUP BY gateway ORDER BY gateway")
+    stored = await town.rows(
+        "SELECT gateway, count(*) AS n FROM readings JOIN series ON id = series GROUP BY 1 ORDER BY 1"
+    )
     assert stored == [{"gateway": "gw-1", "n": 6}, {"gateway": "gw-2", "n": 3}]
 
 
@@ -64,14 +66,15 @@ async def test_a_message_that_cannot_be_read_hinders_no_other(town: Town) -> Non
 
 async def test_when_they_cannot_be_stored_together_each_is_stored_alone(town: Town) -> None:
     """A database that refuses one gateway's rows takes those of the others."""
-    await town.do(
-        "ALTER TABLE readings ADD CONSTRAINT refused CHECK (gateway <> 'gw-2') NOT VALID",
-    )
+    await town.do("INSERT INTO series (gateway, detector) VALUES ('gw-1', 'det-1'), ('gw-2', 'det-1')")
+    await town.do("ALTER TABLE readings ADD CONSTRAINT refused CHECK (series <> 2) NOT VALID")
     answers = await Intake(town.store).take(
         [parcel("gw-1", "a", 1), parcel("gw-2", "b", 1), parcel("gw-1", "a", 4)]
     )
     assert [gateway for gateway, _, _ in told(answers)] == ["gw-1", "gw-2", "gw-1"]
-    stored = await town.rows("SELECT gateway, count(*) AS n FROM readings GROUP BY gateway")
+    stored = await town.rows(
+        "SELECT gateway, count(*) AS n FROM readings JOIN series ON id = series GROUP BY gateway"
+    )
     assert stored == [{"gateway": "gw-1", "n": 6}]
     assert "gw-2" in {row["gateway"] for row in await town.rows("SELECT gateway FROM quarantine")}
     gap = await town.one("SELECT gateway, from_seq, to_seq FROM data_gap")

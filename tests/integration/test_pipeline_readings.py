@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from central import pipeline
+from central.store.series import SeriesIds
 from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, open_town
 from wire.messages import Ack, Clock, Lane, ReadingBatch
 
@@ -20,7 +21,14 @@ async def town(database: str) -> AsyncIterator[Town]:
     await made.store.close()
 
 
-async def send(town: Town, first: int, rows: int, counted: Counter[str] | None = None, **more: Any) -> Ack:
+async def send(
+    town: Town,
+    first: int,
+    rows: int,
+    counted: Counter[str] | None = None,
+    ids: SeriesIds | None = None,
+    **more: Any,
+) -> Ack:
     values: dict[str, Any] = {
         "oldest_seq": 1,
         "smoke": [0.1] * rows,
@@ -30,7 +38,8 @@ async def send(town: Town, first: int, rows: int, counted: Counter[str] | None =
     }
     sent = ReadingBatch(stream=STREAM, first_seq=first, boot=BOOT, **{**values, **more})
     async with town.store.transaction() as tx:
-        (ack,) = await pipeline.take_readings(tx, [pipeline.Arrival(AREA, GATEWAY, sent, tx.now)], counted)
+        arrival = pipeline.Arrival(AREA, GATEWAY, sent, tx.now)
+        (ack,) = await pipeline.take_readings(tx, [arrival], counted, ids)
         return ack
 
 
@@ -54,24 +63,64 @@ async def test_what_was_dropped_at_the_edge_is_a_gap_on_record(town: Town) -> No
 
 
 async def test_values_no_sensor_can_mean_are_kept_out_and_counted(town: Town) -> None:
-    """The rest of the row stays; an unknown detector's reading is a reading."""
+    """The rest of the row stays."""
     counted: Counter[str] = Counter()
     await send(
         town,
         1,
         2,
         counted,
-        detector=["det-1", "stranger"],
+        detector=["det-1", "det-2"],
         smoke=[1e30, 0.5],
         temperature=[21.5, -300.0],
         status=[2**40, 3],
     )
-    rows = await town.rows("SELECT detector, smoke, temperature, status FROM readings ORDER BY at")
+    rows = await town.rows(
+        "SELECT detector, smoke, temperature, status FROM readings JOIN series ON id = series ORDER BY at"
+    )
     assert rows == [
         {"detector": "det-1", "smoke": None, "temperature": 21.5, "status": None},
-        {"detector": "stranger", "smoke": 0.5, "temperature": None, "status": 3},
+        {"detector": "det-2", "smoke": 0.5, "temperature": None, "status": 3},
     ]
     assert counted == {"readings": 2, "absurd": 3}
+
+
+async def test_a_detector_nobody_registered_is_kept_out_and_named_to_the_gateway(town: Town) -> None:
+    """The others' rows go in, the cursor goes on; once it is registered its readings are kept."""
+    counted: Counter[str] = Counter()
+    ids = SeriesIds()
+    mixed = {"detector": ["det-1", "stranger", "det-2"], "smoke": [0.1, None, 0.3], "temperature": [1, 2, 3]}
+    ack = await send(town, 1, 3, counted, ids=ids, **mixed)
+    assert (ack.through_seq, ack.unknown) == (3, ["stranger"])
+    stored = "SELECT detector, smoke, temperature AS t FROM readings JOIN series ON id = series ORDER BY at"
+    assert [tuple(row.values()) for row in await town.rows(stored)] == [
+        ("det-1", pytest.approx(0.1), 1.0),
+        ("det-2", pytest.approx(0.3), 3.0),
+    ]
+    assert counted == {"readings": 2, "strangers": 1}
+    await town.do("INSERT INTO detector VALUES ('stranger', 'smokewatch-reference')")
+    ack = await send(town, 4, 3, counted, ids=ids, **mixed)
+    assert (ack.through_seq, ack.unknown) == (6, [])
+    assert counted == {"readings": 5, "strangers": 1}
+    assert len(await town.rows("SELECT FROM series")) == 3
+
+
+async def test_numbers_that_a_rolled_back_transaction_gave_are_not_remembered(town: Town) -> None:
+    """What it wrote is gone, and so are its numbers; another epoch's numbers are another database's."""
+    ids = SeriesIds()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            async with town.store.transaction() as tx:
+                assert "det-1" in (await ids.find(tx, {GATEWAY: ["det-1"]}))[GATEWAY]
+                raise ZeroDivisionError
+    async with town.store.transaction() as tx:
+        first = (await ids.find(tx, {GATEWAY: ["det-1"]}))[GATEWAY]["det-1"]
+    async with town.store.transaction() as tx:
+        assert (await ids.find(tx, {GATEWAY: ["det-1"]}))[GATEWAY]["det-1"] == first
+    await town.do("DELETE FROM series")
+    await town.do("UPDATE epoch SET epoch = repeat('f', 32)")
+    async with town.store.transaction() as tx:
+        assert (await ids.find(tx, {GATEWAY: ["det-1"]}))[GATEWAY]["det-1"] != first
 
 
 @pytest.mark.parametrize("wild", [0, 4_102_444_800_000, -(2**53), 2**53])

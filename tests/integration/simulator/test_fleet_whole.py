@@ -92,7 +92,8 @@ async def assert_stored_is_sent(store: Store, told: dict[str, Any]) -> None:
     assert told["refused"] == 0
     # Each gateway has as many rows as its cursor says, each detector as many as its neighbours.
     uneven = (
-        "(SELECT gateway FROM (SELECT gateway, detector, count(*) AS n FROM readings GROUP BY 1, 2) AS of"
+        "(SELECT gateway FROM (SELECT gateway, detector, count(*) AS n FROM readings"
+        " JOIN series ON id = series GROUP BY 1, 2) AS of"
         " JOIN lane USING (gateway) WHERE lane = 'readings' GROUP BY gateway, cursor"
         " HAVING min(n) <> max(n) OR sum(n) <> cursor OR count(*) <> 10) AS each"
     )
