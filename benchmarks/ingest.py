@@ -25,7 +25,7 @@ from typing import Any
 
 import psycopg
 
-from central.store.readings import COPY, HEADER, TRAILER, Columns, packed
+from central.store.readings import COPY, EPOCH_MS, HEADER, TRAILER, Columns, packed
 from simulator.parts import Nats, Postgres
 from simulator.parts.child import Child
 from tests.harness.broker import Mosquitto
@@ -164,26 +164,23 @@ def _raw_copy(dsn: str, gateways: int, detectors: int) -> float:
 
 
 def _rows(turn: int, gateways: int, detectors: int) -> bytes:
-    now_ms = int(time.time() * 1000)
+    now_us = (int(time.time() * 1000) - EPOCH_MS) * 1000
     pieces, made = [], 0
     while made < COMMIT_EVERY:
         gateway = (turn * 157 + made // detectors) % gateways
         size = min(detectors, COMMIT_EVERY - made)
         values = [round(0.1 + (n % 37) / 100, 2) for n in range(size)]
-        pieces.append(
-            packed(
-                Columns(
-                    received_ms=now_ms,
-                    series=[RAW + gateway * detectors + n for n in range(size)],
-                    at_ms=[now_ms - turn * 1000 - n for n in range(size)],
-                    smoke=values,
-                    temperature=values,
-                    battery=values,
-                    contamination=values,
-                    status=[0] * size,
-                )
-            )
+        batch = Columns(
+            received_us=now_us,
+            series=[RAW + gateway * detectors + n for n in range(size)],
+            at_us=[now_us - turn * 1_000_000 - n * 1000 for n in range(size)],
+            smoke=values,
+            temperature=values,
+            battery=values,
+            contamination=values,
+            status=[0] * size,
         )
+        pieces += packed([batch])
         made += size
     return b"".join(pieces)
 

@@ -1,4 +1,6 @@
-"""The centre's ear: one MQTT connection, made again for ever; what it hears goes to `intake` by lanes.
+"""The centre's ear: what gateways say goes to `intake` by lanes, the answers go back.
+
+Events and heartbeats are heard here, readings by a connection of their own (`readings_ear`).
 
 Law of this file: the broker is believed in nothing. Events never wait behind readings, nor a fire behind
 other events; a queue that is full drops and counts, for the gateway sends again what is not answered. While
@@ -19,8 +21,11 @@ from aiomqtt import Client, MqttError, TLSParameters
 
 from central import metrics
 from central.config import BrokerSettings
+from central.connecting import keep_connected, unless_cancelled
 from central.ending import end
-from central.intake import Intake, Parcel
+from central.intake import Answer, Intake, Parcel
+from central.lane import Lane
+from central.readings_ear import ReadingsEar
 from central.store import configs, leases
 from central.store.epoch import epoch
 from central.store.errors import StoreError
@@ -34,50 +39,19 @@ EVENT_LANES = 4
 """Gateways are spread over so many lanes; within one, and so for each gateway, order is kept."""
 URGENT_LANES = 2
 """For batches that begin with smoke, heat or a test: these wait for no backlog, their own or another's."""
-READING_LANES = 2
 EVENT_QUEUE = 500
-READING_QUEUE = 2000
 EVENT_BYTES = 100_000
 """Of payload in one transaction: a fire behind it waits a quarter of a second."""
-READING_BYTES = 1_000_000
-"""Of payload in one transaction: about 20,000 readings."""
 STATUS_QUEUE = 5000
 BEAT_S = 5.0
 ALIVE_S = 10.0
 CONFIG_S = 15.0
 STUCK_S = 20.0
 """A lane that has work and has finished nothing for so long makes no progress: `alive` stops."""
-FIRST_PAUSE_S = 0.3
-LONGEST_PAUSE_S = 10.0
 _URGENT_FIRST = re.compile(
     rb'"events"\s*:\s*\[\s*\{[^{}]*"condition"\s*:\s*"(?:%s)"' % b"|".join(sorted(c.encode() for c in URGENT))
 )
 """A batch that begins with an urgent event: the edge sends those apart, ahead of all that waits."""
-
-
-class _Lane:
-    """A bounded queue, what may be taken from it at once, and the moment of its last progress."""
-
-    def __init__(self, name: str, size: int, most_bytes: int = 0) -> None:
-        self.name = name
-        self.most_bytes = most_bytes
-        self.queue: asyncio.Queue[Parcel] = asyncio.Queue(size)
-        self.busy_since: float | None = None
-
-    def put(self, parcel: Parcel) -> None:
-        try:
-            self.queue.put_nowait(parcel)
-        except asyncio.QueueFull:
-            metrics.DROPPED.labels(lane=self.name).inc()
-
-    async def take(self) -> list[Parcel]:
-        """At least one; of what waits no more than `most_bytes`. The more there is, the less each costs."""
-        parcels = [await self.queue.get()]
-        size = len(parcels[0].payload)
-        while size < self.most_bytes and not self.queue.empty():
-            parcels.append(self.queue.get_nowait())
-            size += len(parcels[-1].payload)
-        return parcels
 
 
 class Ingest:
@@ -100,7 +74,8 @@ class Ingest:
         self._random = random or Random()  # noqa: S311 -- jitter, not a secret
         self._intake = Intake(store)
         self._name = f"smokewatch-central-{area or 'all'}-{uuid.uuid4().hex[:12]}"
-        self._lanes: list[_Lane] = []
+        self._lanes: list[Lane] = []
+        self.readings = ReadingsEar(self._intake, broker, area, self._random)
         self._config_wanted = asyncio.Event()
         self._beat_at: float | None = None
         self.connected = False
@@ -119,52 +94,50 @@ class Ingest:
 
     async def run(self) -> None:
         """Keep hearing until cancelled."""
-        pause = FIRST_PAUSE_S
-        while True:
-            began = asyncio.get_running_loop().time()
-            try:
-                await self._one_connection()
-                why = "the broker closed the connection"
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the next connection is tried
-                why = f"{type(error).__name__}: {error}"
-                if not isinstance(error, MqttError | OSError):
-                    _log.error("ingest failed", exc_info=error)
-            finally:
-                self.connected = False
-                metrics.BROKER_CONNECTED.set(0)
-            _unless_cancelled()
-            if asyncio.get_running_loop().time() - began > 20:
-                pause = FIRST_PAUSE_S
-            _log.warning("broker lost", why=why, pause_s=round(pause, 1))
-            await asyncio.sleep(pause * self._random.uniform(0.5, 1.0))
-            pause = min(pause * 2, LONGEST_PAUSE_S)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_connected(self._one_connection, "events", self._random))
+            group.create_task(self.readings.run())
 
-    async def _one_connection(self) -> None:
-        events = [_Lane("events", EVENT_QUEUE, EVENT_BYTES) for _ in range(EVENT_LANES)]
-        urgent = [_Lane("urgent", EVENT_QUEUE, EVENT_BYTES) for _ in range(URGENT_LANES)]
-        readings = [_Lane("readings", READING_QUEUE, READING_BYTES) for _ in range(READING_LANES)]
-        status = _Lane("status", STATUS_QUEUE)
-        self._lanes = [*urgent, *events, *readings, status]
+    async def _one_connection(self) -> str:
+        try:
+            await self._hear_once()
+        except MqttError as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self.connected = False
+            metrics.BROKER_CONNECTED.set(0)
+        return "the broker closed the connection"
+
+    async def _hear_once(self) -> None:
+        events = [Lane("events", EVENT_QUEUE, EVENT_BYTES) for _ in range(EVENT_LANES)]
+        urgent = [Lane("urgent", EVENT_QUEUE, EVENT_BYTES) for _ in range(URGENT_LANES)]
+        status = Lane("status", STATUS_QUEUE)
+        self._lanes = [*urgent, *events, status]
         async with self._client() as client:
-            await client.subscribe(up_filter(self._area or "+"), qos=1)
-            _unless_cancelled()
+            area = self._area or "+"
+            wanted = [(up_filter(area, channel), 1) for channel in (Channel.EVENTS, Channel.STATUS)]
+            await client.subscribe(wanted)
+            unless_cancelled()
             self.connected = True
             metrics.BROKER_CONNECTED.set(1)
             _log.info("broker connected", host=self._broker.host, port=self._broker.port)
+
+            async def say(answers: list[Answer]) -> None:
+                await asyncio.gather(*(client.publish(topic, payload, qos=1) for topic, payload in answers))
+
             tasks = [
-                *(asyncio.create_task(self._work(client, lane)) for lane in self._lanes),
+                *(asyncio.create_task(lane.work(self._intake, say)) for lane in self._lanes),
                 asyncio.create_task(self._beat()),
                 asyncio.create_task(self._say_alive(client)),
                 asyncio.create_task(self._publish_configs(client)),
                 asyncio.create_task(self._store.listen("config", self._config_wanted.set)),
-                asyncio.create_task(self._hear(client, urgent, events, readings, status)),
+                asyncio.create_task(self._hear(client, urgent, events, status)),
             ]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     await task
             finally:
-                self.connected = False
                 await end(tasks)
 
     def _client(self) -> Client:
@@ -192,10 +165,9 @@ class Ingest:
     async def _hear(
         self,
         client: Client,
-        urgent: list[_Lane],
-        events: list[_Lane],
-        readings: list[_Lane],
-        status: _Lane,
+        urgent: list[Lane],
+        events: list[Lane],
+        status: Lane,
     ) -> None:
         clock = asyncio.get_running_loop().time
         largest = max(MAX_BYTES.values())
@@ -208,25 +180,12 @@ class Ingest:
             parcel = Parcel(topic, payload[: 4 * largest], bool(message.retain), clock())
             lane = topic.rpartition("/")[2]
             shard = zlib.crc32(topic.encode("utf-8", "replace"))
-            if lane == "readings":
-                readings[shard % len(readings)].put(parcel)
-            elif lane == "status":
+            if lane == "status":
                 status.put(parcel)
             elif _URGENT_FIRST.search(parcel.payload):
                 urgent[shard % len(urgent)].put(parcel)
             else:
                 events[shard % len(events)].put(parcel)
-
-    async def _work(self, client: Client, lane: _Lane) -> None:
-        clock = asyncio.get_running_loop().time
-        # An answer about readings that is lost costs one repeat, a receipt for each would cost more.
-        qos = 0 if lane.name == "readings" else 1
-        while True:
-            parcels = await lane.take()
-            lane.busy_since = clock()
-            answers = await self._intake.take(parcels)
-            lane.busy_since = None
-            await asyncio.gather(*(client.publish(topic, payload, qos=qos) for topic, payload in answers))
 
     async def _beat(self) -> None:
         while True:
@@ -273,10 +232,3 @@ class Ingest:
                     await self._config_wanted.wait()
             except TimeoutError:
                 continue
-
-
-def _unless_cancelled() -> None:
-    """Notice a cancellation that the MQTT library swallowed."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -46,9 +46,9 @@ def gateway_topic(area: str, gateway: str, channel: Channel) -> str:
     return f"{PREFIX}/{area}/{gateway}/{channel.value}"
 
 
-def up_filter(area: str = "+") -> str:
-    """Subscription to all that gateways say, in one area or in all."""
-    return f"{PREFIX}/{area}/+/up/+"
+def up_filter(area: str = "+", channel: Channel | None = None) -> str:
+    """Subscription to what gateways say, in one area or in all, on one channel or on all."""
+    return f"{PREFIX}/{area}/+/{channel.value if channel else 'up/+'}"
 
 
 def down_filter(area: str, gateway: str) -> str:

@@ -7,7 +7,7 @@ registered likewise; a row is never guessed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import compress
@@ -17,7 +17,7 @@ from central.pipeline.answer import Said, answers
 from central.store import lanes, readings
 from central.store.lanes import GatewayStream
 from central.store.pool import Tx
-from central.store.readings import Columns
+from central.store.readings import EPOCH_MS, Columns
 from central.store.series import SeriesIds
 from wire import delivery
 from wire.messages import Ack, Lane, ReadingBatch
@@ -65,22 +65,23 @@ async def take_readings(
     streams = [GatewayStream(came.area, came.gateway, came.batch.stream) for came in arrivals]
     held = {stream: lane.cursor for stream, lane in (await lanes.lock_many(tx, streams, lane)).items()}
     cursors = dict(held)
-    numbers = await (ids or SeriesIds()).find(tx, _detectors(arrivals))
+    asked = [(came.gateway, came.batch.detector) for came in arrivals]
+    numbers = await (ids or SeriesIds()).find(tx, asked)
     through: list[int] = []
     unknown: list[Sequence[str]] = []
     new: list[Columns] = []
     counted = Counter() if counted is None else counted
-    for stream, came in zip(streams, arrivals, strict=True):
+    for stream, came, series in zip(streams, arrivals, numbers, strict=True):
         taken = delivery.take_readings(cursors[stream], came.batch)
         if taken.gap is not None:
             await lanes.note_gap(tx, stream, lane, taken.gap)
         if taken.skip < len(came.batch.t):
-            columns = _columns(came, taken.skip, numbers[came.gateway], counted)
+            columns = _columns(came, taken.skip, series, counted)
             if columns.series:
                 new.append(columns)
         cursors[stream] = taken.cursor
         through.append(taken.cursor)
-        unknown.append(sorted(set(came.batch.detector) - numbers[came.gateway].keys())[:MOST_UNKNOWN])
+        unknown.append(_strangers(came, series) if None in series else ())
     if new:
         await readings.copy(tx, new)
     moved = {stream: cursor for stream, cursor in cursors.items() if cursor != held[stream]}
@@ -93,32 +94,30 @@ async def take_readings(
     return await answers(tx, Lane.READINGS, said)
 
 
-def _detectors(arrivals: Sequence[Arrival]) -> dict[str, set[str]]:
-    asked: dict[str, set[str]] = {}
-    for came in arrivals:
-        asked.setdefault(came.gateway, set()).update(came.batch.detector)
-    return asked
+def _strangers(came: Arrival, series: Sequence[int | None]) -> Sequence[str]:
+    names = {name for name, number in zip(came.batch.detector, series, strict=True) if number is None}
+    return sorted(names)[:MOST_UNKNOWN]
 
 
-def _columns(came: Arrival, skip: int, numbers: Mapping[str, int], counted: Counter[str]) -> Columns:
+def _columns(came: Arrival, skip: int, numbers: list[int | None], counted: Counter[str]) -> Columns:
     batch = came.batch
     received_ms = round(came.received_at.timestamp() * 1000)
-    rows = [numbers.get(detector) for detector in batch.detector[skip:]]
+    rows = numbers[skip:]
     known = None if None not in rows else [number is not None for number in rows]
-    series = [number for number in rows if number is not None]
+    series = cast("list[int]", rows) if known is None else [n for n in rows if n is not None]
     counted["readings"] += len(series)
     if known is not None:
         counted["strangers"] += len(rows) - len(series)
 
-    def kept(values: Sequence[T | None], name: str) -> Sequence[T | None]:
+    def kept(values: list[T | None], name: str) -> list[T | None]:
         asked = values[skip:]
         return _kept(asked if known is None else list(compress(asked, known)), *LIMITS[name], counted)
 
-    moments = _moments(batch, skip, received_ms)
+    moments = _moments_us(batch, skip, received_ms)
     return Columns(
-        received_ms=received_ms,
+        received_us=_us(received_ms),
         series=series,
-        at_ms=moments if known is None else list(compress(moments, known)),
+        at_us=moments if known is None else list(compress(moments, known)),
         smoke=kept(batch.smoke, "smoke"),
         temperature=kept(batch.temperature, "temperature"),
         battery=kept(batch.battery, "battery"),
@@ -127,24 +126,36 @@ def _columns(came: Arrival, skip: int, numbers: Mapping[str, int], counted: Coun
     )
 
 
-def _kept(values: Sequence[T | None], low: float, high: float, counted: Counter[str]) -> Sequence[T | None]:
-    whole = cast("Sequence[T]", values)
-    there = [value for value in values if value is not None] if None in values else whole
-    if not there:
-        return ()
-    if min(there) >= low and max(there) <= high:
-        return values
+def _kept(values: list[T | None], low: float, high: float, counted: Counter[str]) -> list[T | None]:
+    if not values:
+        return []
+    there = cast("list[T]", values)
+    try:
+        if min(there) >= low and max(there) <= high:
+            return values
+    except TypeError:  # there are nulls
+        there = [value for value in values if value is not None]
+        if not there:
+            return []
+        if min(there) >= low and max(there) <= high:
+            return values
     kept = [value if value is not None and low <= value <= high else None for value in values]
     counted["absurd"] += len(there) - (len(kept) - kept.count(None))
     return kept
 
 
-def _moments(batch: ReadingBatch, skip: int, received_ms: int) -> list[int]:
+def _us(ms: int) -> int:
+    return (ms - EPOCH_MS) * 1000
+
+
+def _moments_us(batch: ReadingBatch, skip: int, received_ms: int) -> list[int]:
     """When they were read: by the measured offset, else by their age at sending; never absurd."""
     clock = batch.clock
-    shift = received_ms - clock.wall_ms if clock.offset_ms is None else clock.offset_ms
-    low, high = received_ms - _OLDEST_MS, received_ms + _AHEAD_MS
-    moments = [t + shift for t in batch.t[skip:]]
+    shift_ms = received_ms - clock.wall_ms if clock.offset_ms is None else clock.offset_ms
+    low, high, received, shift = map(
+        _us, (received_ms - _OLDEST_MS, received_ms + _AHEAD_MS, received_ms, shift_ms)
+    )
+    moments = [t * 1000 + shift for t in batch.t[skip:]]
     if low <= min(moments) and max(moments) <= high:
         return moments
-    return [ms if low <= ms <= high else received_ms for ms in moments]
+    return [us if low <= us <= high else received for us in moments]

@@ -6,7 +6,7 @@ may have given the same numbers to others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 
 from central.store.epoch import epoch
 from central.store.pool import Tx
@@ -24,34 +24,44 @@ class SeriesIds:
         self._epoch = ""
         self._known: dict[str, dict[str, int]] = {}
 
-    async def find(self, tx: Tx, asked: Mapping[str, Iterable[str]]) -> dict[str, Mapping[str, int]]:
-        """By gateway the numbers of its detectors (more than were asked, maybe); strangers are not in it.
+    async def find(self, tx: Tx, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[int | None]]:
+        """The numbers of the detectors of each (gateway, detectors); None for a stranger.
 
         New ones are given here, and remembered only when they are asked for again: this transaction may fail.
         """
         now = await epoch(tx)
         if now != self._epoch:
             self._epoch, self._known = now, {}
-        missing = [
-            (gateway, detector)
-            for gateway, detectors in asked.items()
-            for detector in set(detectors) - self._known.get(gateway, {}).keys()
-        ]
-        fresh: dict[str, dict[str, int]] = {}
+        numbers = self._numbers(asked)
+        missing = _strangers(asked, numbers)
         if missing:
             for (gateway, detector), number in (await _found(tx, missing)).items():
                 self._known.setdefault(gateway, {})[detector] = number
-            missing = [names for names in missing if names[1] not in self._known.get(names[0], {})]
+            numbers = self._numbers(asked)
+            missing = _strangers(asked, numbers)
         if missing:
             await tx.conn.execute(_sql["add"], _columns(missing))
-            for (gateway, detector), number in (await _found(tx, missing)).items():
-                fresh.setdefault(gateway, {})[detector] = number
-        return {
-            gateway: {**self._known.get(gateway, {}), **fresh[gateway]}
-            if gateway in fresh
-            else self._known.get(gateway, {})
-            for gateway in asked
-        }
+            fresh = await _found(tx, missing)
+            for (gateway, detectors), found in zip(asked, numbers, strict=True):
+                found[:] = (
+                    fresh.get((gateway, detector)) if number is None else number
+                    for detector, number in zip(detectors, found, strict=True)
+                )
+        return numbers
+
+    def _numbers(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[int | None]]:
+        return [list(map(self._known.get(gateway, {}).get, detectors)) for gateway, detectors in asked]
+
+
+def _strangers(asked: Sequence[tuple[str, Sequence[str]]], numbers: list[list[int | None]]) -> list[Names]:
+    found = {
+        (gateway, detector)
+        for (gateway, detectors), known in zip(asked, numbers, strict=True)
+        if None in known
+        for detector, number in zip(detectors, known, strict=True)
+        if number is None
+    }
+    return sorted(found)
 
 
 async def _found(tx: Tx, asked: list[Names]) -> dict[Names, int]:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.fleet.line import Broker, LineError
+from mqtt_line.line import Broker, LineError
 from simulator.fleet.names import Names, wrong_names
 from simulator.fleet.plan import Outage, Plan, wrong_plan
 from simulator.fleet.registry import parts, registry

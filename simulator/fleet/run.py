@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mqtt_line.line import Broker, Line, LineError, open_line
 from simulator.fleet.fleet import Fleet
-from simulator.fleet.line import Broker, Line, LineError, open_line
 from simulator.fleet.plan import Plan
 
 TICK_S = 0.005

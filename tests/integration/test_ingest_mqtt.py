@@ -176,7 +176,6 @@ GOOD = codec.encode(batch([event(1, A, Condition.SMOKE), event(2, A, Condition.H
         (EVENTS, b" " * 70_000 + GOOD),
         (STATUS, b'{"online": "maybe"}'),
         (READINGS, b'{"t": [1], "detector": []}'),
-        (f"smokewatch/v1/{AREA}/{GATEWAY}/up/gossip", b"{}"),
         (f"smokewatch/v1/{AREA}/UPPER_CASE/up/events", GOOD),
     ],
 )

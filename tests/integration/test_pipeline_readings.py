@@ -107,20 +107,20 @@ async def test_a_detector_nobody_registered_is_kept_out_and_named_to_the_gateway
 
 async def test_numbers_that_a_rolled_back_transaction_gave_are_not_remembered(town: Town) -> None:
     """What it wrote is gone, and so are its numbers; another epoch's numbers are another database's."""
-    ids = SeriesIds()
+    ids, asked = SeriesIds(), [(GATEWAY, ["det-1"])]
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             async with town.store.transaction() as tx:
-                assert "det-1" in (await ids.find(tx, {GATEWAY: ["det-1"]}))[GATEWAY]
+                assert (await ids.find(tx, asked))[0][0] is not None
                 raise ZeroDivisionError
     async with town.store.transaction() as tx:
-        first = (await ids.find(tx, {GATEWAY: ["det-1"]}))[GATEWAY]["det-1"]
+        first = await ids.find(tx, asked)
     async with town.store.transaction() as tx:
-        assert (await ids.find(tx, {GATEWAY: ["det-1"]}))[GATEWAY]["det-1"] == first
+        assert await ids.find(tx, asked) == first
     await town.do("DELETE FROM series")
     await town.do("UPDATE epoch SET epoch = repeat('f', 32)")
     async with town.store.transaction() as tx:
-        assert (await ids.find(tx, {GATEWAY: ["det-1"]}))[GATEWAY]["det-1"] != first
+        assert await ids.find(tx, asked) != first
 
 
 @pytest.mark.parametrize("wild", [0, 4_102_444_800_000, -(2**53), 2**53])

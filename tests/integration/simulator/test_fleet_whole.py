@@ -22,7 +22,7 @@ from central.ingest import Ingest
 from central.registry.csv_files import read_folder
 from central.registry.csv_import import run_import
 from central.store.pool import Store
-from simulator.fleet.line import Broker as Address
+from mqtt_line.line import Broker as Address
 from simulator.fleet.names import Names
 from simulator.fleet.plan import Outage, Plan
 from simulator.fleet.run import Ending, play

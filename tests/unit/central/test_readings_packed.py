@@ -40,7 +40,7 @@ def read(raw: bytes) -> list[tuple[object, ...]]:
     st.lists(
         st.tuples(
             st.integers(1, 2**31 - 1),
-            st.integers(0, 4 * 10**12),
+            st.integers(-(2**62), 2**62),
             *(st.none() | float4 for _ in range(4)),
             st.none() | word,
         ),
@@ -50,14 +50,14 @@ def read(raw: bytes) -> list[tuple[object, ...]]:
     st.sets(st.integers(2, 6)),
 )
 def test_what_is_packed_reads_back_field_by_field(rows: list[Row], empty: set[int]) -> None:
-    """2000-01-01 is 946,684,800 s after 1970; a column left empty is null in every row."""
+    """A column left empty is null in every row."""
     columns = [list(column) for column in zip(*rows, strict=True)]
     for one in empty:
         columns[one] = []
-    raw = packed(Columns(946_684_800_123, *columns))  # type: ignore[arg-type]
+    raw = b"".join(packed([Columns(123_000, *columns)]))  # type: ignore[arg-type]
     expected = [
         (
-            (row[1] - 946_684_800_000) * 1000,
+            row[1],
             123_000,
             row[0],
             *(None if n in empty else row[n] for n in range(2, 7)),

@@ -1,7 +1,7 @@
 """MQTT 3.1.1 as a client speaks it: packets to bytes, bytes to packets. Pure.
 
-Only what a fleet needs: a clean session, QoS 0 and 1. It is here because a message costs a general client
-library more than all the rest of a fleet together (docs/howto/simulate-a-fleet.md has the figures).
+Only what a stream of messages needs: a clean session, QoS 0 and 1. Sections are those of the OASIS standard
+MQTT 3.1.1.
 """
 
 from __future__ import annotations
@@ -178,4 +178,4 @@ def _length(size: int) -> bytes:
         return bytes((size & 0x7F | 0x80, size >> 7))
     if size < 0x200000:
         return bytes((size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14))
-    raise PacketError(f"a packet of {size} bytes is too long for a fleet")
+    raise PacketError(f"a packet of {size} bytes is too long")

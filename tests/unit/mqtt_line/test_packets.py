@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.fleet import packets
-from simulator.fleet.packets import Kind, Packet, PacketError, Reader
+from mqtt_line import packets
+from mqtt_line.packets import Kind, Packet, PacketError, Reader
 
 
 def publishes(topic: bytes, payload: bytes, packet_id: int) -> bytes:

@@ -1,4 +1,4 @@
-"""One connection to the broker. Only importer of sockets in a fleet.
+"""One connection to the broker.
 
 Law of this file: it never waits for one message. What is said is gathered and written in one piece; while the
 broker takes nothing, or owes too many confirmations, `has_room` is false and nobody may speak.
@@ -12,8 +12,8 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from simulator.fleet import packets
-from simulator.fleet.packets import Kind, Packet, PacketError, Reader
+from mqtt_line import packets
+from mqtt_line.packets import Kind, Packet, PacketError, Reader
 
 KEEPALIVE_S = 30
 CONNECT_S = 10.0
@@ -106,7 +106,7 @@ class Line(asyncio.Protocol):
         except PacketError as error:
             self._close(f"这不是 MQTT 代理 this is no MQTT broker: {error}")
 
-    # -- the fleet's side
+    # -- the caller's side
 
     @property
     def has_room(self) -> bool:
@@ -123,6 +123,16 @@ class Line(asyncio.Protocol):
         if len(self._gathered) >= GATHERED:
             self.flush()
 
+    def listen(self, wanted: bool) -> None:
+        """With False nothing more is read: the broker keeps what comes, up to its own limits."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if wanted:
+            self._heard_at = asyncio.get_running_loop().time()
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
     def flush(self) -> None:
         """Write what was gathered."""
         if self._gathered and self._transport is not None and not self._transport.is_closing():
@@ -136,7 +146,8 @@ class Line(asyncio.Protocol):
             self._gathered.append(packets.PING)
             self.flush()
             await asyncio.wait([self.lost], timeout=KEEPALIVE_S / 2)
-            if loop.time() - self._heard_at > 1.5 * KEEPALIVE_S:
+            listening = self._transport is not None and self._transport.is_reading()
+            if listening and loop.time() - self._heard_at > 1.5 * KEEPALIVE_S:
                 self._close("消息代理没有应答 the broker does not answer any more")
 
     async def close(self) -> None:
@@ -158,7 +169,7 @@ class Line(asyncio.Protocol):
         try:
             refused = packets.read_connack(await self._first)
         except LineError as error:
-            hint = "" if broker.tls else " does it expect TLS (--tls, --ca-file)?"
+            hint = "" if broker.tls else " does it expect TLS?"
             raise LineError(f"{error}: is that an MQTT broker?{hint}") from None
         if refused is not None:
             raise LineError(refused)
@@ -172,7 +183,7 @@ class Line(asyncio.Protocol):
             if not may:
                 raise LineError(
                     f"不允许订阅 the broker does not let us hear {name}: "
-                    "the fleet needs a user that may read and write whole areas"
+                    "that needs a user who may read and write there"
                 )
 
     def _settle(self, waiting: asyncio.Future[Packet], packet: Packet) -> None:
@@ -205,12 +216,12 @@ async def open_line(broker: Broker, client_id: str, filters: Sequence[tuple[str,
         reason = LineError(f"{where}: {why} within {CONNECT_S:g} s: {mend}")
     except ssl.SSLError as error:
         reason = LineError(
-            f"{where}: TLS 握手失败 TLS failed: {error}: see --ca-file, and that the port speaks TLS"
+            f"{where}: TLS 握手失败 TLS failed: {error}: is the CA file right, and does that port speak TLS?"
         )
     except OSError as error:
         reason = LineError(
             f"{where}: 无法连接消息代理 cannot reach the broker: {error.strerror or error}: "
-            f"see --host and --port{', that this port speaks TLS' if broker.tls else ''}, and that it runs"
+            f"are host and port right{', does that port speak TLS' if broker.tls else ''}, and does it run?"
         )
     except (LineError, PacketError) as error:
         reason = LineError(f"{where}: {error}")

@@ -1,0 +1,119 @@
+"""Readings heard over a connection of their own, stored, answered.
+
+Law of this file: no fire waits behind it. What cannot be stored as fast as it comes is left with the broker
+and the gateways, which hold their readings until they are answered; nothing is dropped here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import uuid
+import zlib
+from random import Random
+from typing import Any
+
+import structlog
+
+from central import metrics
+from central.config import BrokerSettings
+from central.connecting import keep_connected
+from central.ending import end
+from central.intake import Answer, Intake, Parcel
+from central.lane import Lane
+from mqtt_line.line import Broker, Line, LineError, open_line
+from wire.codec import MAX_BYTES
+from wire.topics import Channel, up_filter
+
+_log = structlog.get_logger()
+LANES = 2
+"""Gateways are spread over so many, each with a transaction under way; within one, order is kept."""
+AT_ONCE_BYTES = 1_000_000
+"""Of payload in one transaction: about 20,000 readings."""
+MOST_HELD_BYTES = 16_000_000
+"""So much waits in memory, then the broker is not read any more until half of it is stored."""
+_QUEUE = 1_000_000
+_LARGEST = 4 * MAX_BYTES[Channel.READINGS]
+
+
+class ReadingsEar:
+    """Hears the readings of all gateways, or of one area's. Run it with `run`."""
+
+    def __init__(self, intake: Intake, broker: BrokerSettings, area: str, random: Random) -> None:
+        self._intake = intake
+        self._broker = broker
+        self._filter = up_filter(area or "+", Channel.READINGS)
+        self._random = random
+        self._name = f"smokewatch-readings-{area or 'all'}-{uuid.uuid4().hex[:12]}"
+        self._lanes: list[Lane] = []
+        self._line: Line | None = None
+        self._deaf = False
+        self.connected = False
+        """Whether the broker lets us hear."""
+
+    async def run(self) -> None:
+        """Keep hearing until cancelled."""
+        await keep_connected(self._one_connection, "readings", self._random)
+
+    async def _one_connection(self) -> str:
+        self._lanes = [Lane("readings", _QUEUE, AT_ONCE_BYTES) for _ in range(LANES)]
+        self._deaf = False
+        try:
+            line = await open_line(self._where(), self._name, [(self._filter, 0)], self._heard)
+        except LineError as error:
+            return str(error)
+        self._line = line
+        tasks = [
+            *(asyncio.create_task(lane.work(self._intake, self._say)) for lane in self._lanes),
+            asyncio.create_task(line.keep_alive()),
+        ]
+        self.connected = True
+        _log.info("broker connected", of="readings", host=self._broker.host, port=self._broker.port)
+        try:
+            ended: list[asyncio.Future[Any]] = [*tasks, line.lost]
+            done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+            for one in done - {line.lost}:
+                await one
+            return await line.lost
+        finally:
+            self.connected = False
+            self._line = None
+            await end(tasks)
+            await line.close()
+
+    def _where(self) -> Broker:
+        broker = self._broker
+        context = None
+        if broker.tls:
+            context = ssl.create_default_context(cafile=str(broker.ca_file) if broker.ca_file else None)
+            if broker.cert_file:
+                context.load_cert_chain(broker.cert_file, broker.key_file)
+        return Broker(broker.host, broker.port, broker.username, broker.password, context)
+
+    def _heard(self, topic: bytes, payload: bytes, retained: bool) -> None:
+        if len(payload) > _LARGEST:
+            metrics.DROPPED.labels(lane="oversized").inc()
+        # Cut, it is still too big for its channel: the codec refuses it, with the reason on record.
+        name = topic.decode("utf-8", "replace")
+        parcel = Parcel(name, payload[:_LARGEST], retained, asyncio.get_running_loop().time())
+        self._lanes[zlib.crc32(topic) % LANES].put(parcel)
+        if not self._deaf and self._held >= MOST_HELD_BYTES:
+            self._listen(False)
+
+    async def _say(self, answers: list[Answer]) -> None:
+        # An answer that is lost costs one repeat, a receipt for each would cost more.
+        if self._line is not None:
+            for topic, payload in answers:
+                self._line.say(topic.encode(), payload, 0, False)
+            self._line.flush()
+        if self._deaf and self._held < MOST_HELD_BYTES // 2:
+            self._listen(True)
+
+    @property
+    def _held(self) -> int:
+        return sum(lane.held_bytes for lane in self._lanes)
+
+    def _listen(self, wanted: bool) -> None:
+        self._deaf = not wanted
+        if self._line is not None:
+            self._line.listen(wanted)
