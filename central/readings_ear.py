@@ -47,7 +47,8 @@ class ReadingsEar:
         self._name = f"smokewatch-readings-{area or 'all'}-{uuid.uuid4().hex[:12]}"
         self._lanes: list[Lane] = []
         self._line: Line | None = None
-        self._deaf = False
+        self.deaf = False
+        """Whether the broker is not read at present: too much waits."""
         self.connected = False
         """Whether the broker lets us hear."""
 
@@ -57,7 +58,7 @@ class ReadingsEar:
 
     async def _one_connection(self) -> str:
         self._lanes = [Lane("readings", _QUEUE, AT_ONCE_BYTES) for _ in range(LANES)]
-        self._deaf = False
+        self.deaf = False
         try:
             line = await open_line(self._where(), self._name, [(self._filter, 0)], self._heard)
         except LineError as error:
@@ -97,7 +98,7 @@ class ReadingsEar:
         name = topic.decode("utf-8", "replace")
         parcel = Parcel(name, payload[:_LARGEST], retained, asyncio.get_running_loop().time())
         self._lanes[zlib.crc32(topic) % LANES].put(parcel)
-        if not self._deaf and self._held >= MOST_HELD_BYTES:
+        if not self.deaf and self.held_bytes >= MOST_HELD_BYTES:
             self._listen(False)
 
     async def _say(self, answers: list[Answer]) -> None:
@@ -106,14 +107,15 @@ class ReadingsEar:
             for topic, payload in answers:
                 self._line.say(topic.encode(), payload, 0, False)
             self._line.flush()
-        if self._deaf and self._held < MOST_HELD_BYTES // 2:
+        if self.deaf and self.held_bytes < MOST_HELD_BYTES // 2:
             self._listen(True)
 
     @property
-    def _held(self) -> int:
+    def held_bytes(self) -> int:
+        """What waits in memory."""
         return sum(lane.held_bytes for lane in self._lanes)
 
     def _listen(self, wanted: bool) -> None:
-        self._deaf = not wanted
+        self.deaf = not wanted
         if self._line is not None:
             self._line.listen(wanted)

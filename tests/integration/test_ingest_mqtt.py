@@ -91,7 +91,7 @@ async def ingesting(town: Town, broker: Broker) -> AsyncIterator[Ingest]:
     ingest = Ingest(town.store, BrokerSettings(broker.host, broker.port))
     task = asyncio.create_task(ingest.run())
     try:
-        await eventually(lambda: ingest.connected, 15)
+        await eventually(lambda: ingest.connected and ingest.readings.connected, 15)
         yield ingest
     finally:
         await end([task])

@@ -57,7 +57,7 @@ async def centre(dsn: str, broker: Broker, folder: Path) -> AsyncIterator[Store]
         ingest = Ingest(store, BrokerSettings(broker.host, broker.port))
         task = asyncio.create_task(ingest.run())
         try:
-            await eventually(lambda: ingest.connected, 15)
+            await eventually(lambda: ingest.connected and ingest.readings.connected, 15)
             yield store
         finally:
             await end([task])
