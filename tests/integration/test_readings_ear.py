@@ -113,7 +113,7 @@ async def test_what_cannot_be_stored_yet_is_left_with_the_broker_and_nothing_is_
     """A locked table: memory holds a bounded piece of what comes; afterwards all is stored in its order."""
     monkeypatch.setattr(readings_ear, "MOST_HELD_BYTES", 20_000)
     monkeypatch.setattr(readings_ear, "AT_ONCE_BYTES", 5_000)
-    sent = 1500
+    sent = 600
     async with (
         hearing(town, BrokerSettings(broker.host, broker.port)) as ear,
         gateway(broker.host, broker.port) as far,
