@@ -4,8 +4,10 @@ SELECT q.gateway, to_timestamp(q.low / 1000.0), to_timestamp(q.high / 1000.0)
 FROM unnest(%(gateways)s::text[], %(lows)s::bigint[], %(highs)s::bigint[]) AS q (gateway, low, high)
 
 -- name: alone
--- One job rolls up at a time: it would overwrite what another has seen more of.
-SELECT pg_try_advisory_xact_lock(%(key)s) AS held
+-- One job rolls up at a time: it would overwrite what another has seen more of. A fresh chunk has no statistics yet:
+-- the planner is told that each series is looked up by its index.
+SELECT pg_try_advisory_xact_lock(%(key)s) AS held, set_config('enable_seqscan', 'off', true),
+    set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)
 
 -- name: take_touched
 -- Rows that are visible, and so are the readings they speak of: both were committed at once. Whole minutes come back.
@@ -26,17 +28,20 @@ INSERT INTO rollup_minute AS old (series, bucket, n,
     temperature_n, temperature_min, temperature_max, temperature_sum,
     battery_n, battery_min, battery_max, battery_sum,
     contamination_n, contamination_min, contamination_max, contamination_sum, status_bits)
-SELECT r.series, date_bin('1 minute', r.at, '2000-01-01 00:00+08'), count(*),
-    count(r.smoke), min(r.smoke), max(r.smoke), sum(r.smoke::double precision),
-    count(r.temperature), min(r.temperature), max(r.temperature), sum(r.temperature::double precision),
-    count(r.battery), min(r.battery), max(r.battery), sum(r.battery::double precision),
-    count(r.contamination), min(r.contamination), max(r.contamination), sum(r.contamination::double precision),
-    bit_or(r.status)
+SELECT s.id, m.*
 FROM unnest(%(gateways)s::text[], %(lows)s::timestamptz[], %(highs)s::timestamptz[]) AS q (gateway, low, high)
 JOIN series s ON s.gateway = q.gateway
-JOIN readings r ON r.series = s.id AND r.at >= q.low AND r.at < q.high
-WHERE r.at >= %(low)s AND r.at < %(high)s
-GROUP BY 1, 2
+CROSS JOIN LATERAL (
+    SELECT date_bin('1 minute', r.at, '2000-01-01 00:00+08'), count(*),
+        count(r.smoke), min(r.smoke), max(r.smoke), sum(r.smoke::double precision),
+        count(r.temperature), min(r.temperature), max(r.temperature), sum(r.temperature::double precision),
+        count(r.battery), min(r.battery), max(r.battery), sum(r.battery::double precision),
+        count(r.contamination), min(r.contamination), max(r.contamination), sum(r.contamination::double precision),
+        bit_or(r.status)
+    FROM readings r
+    WHERE r.series = s.id AND r.at >= q.low AND r.at < q.high AND r.at >= %(low)s AND r.at < %(high)s
+    GROUP BY 1
+) m
 ON CONFLICT (series, bucket) DO UPDATE SET n = excluded.n,
     smoke_n = excluded.smoke_n, smoke_min = excluded.smoke_min,
     smoke_max = excluded.smoke_max, smoke_sum = excluded.smoke_sum,
@@ -56,44 +61,67 @@ SELECT * FROM unnest(%(gateways)s::text[], %(hours)s::timestamptz[]) ON CONFLICT
 -- name: keep_last
 -- Of readings that share a moment the one received last counts, then the highest.
 WITH newest AS (
-    SELECT r.series, max(r.at) AS at,
-        max(r.at) FILTER (WHERE r.smoke IS NOT NULL) AS smoke_at,
-        max(r.at) FILTER (WHERE r.temperature IS NOT NULL) AS temperature_at,
-        max(r.at) FILTER (WHERE r.battery IS NOT NULL) AS battery_at,
-        max(r.at) FILTER (WHERE r.contamination IS NOT NULL) AS contamination_at,
-        max(r.at) FILTER (WHERE r.status IS NOT NULL) AS status_at
+    SELECT s.id AS series, max(n.at) AS at, max(n.smoke_at) AS smoke_at, max(n.temperature_at) AS temperature_at,
+        max(n.battery_at) AS battery_at, max(n.contamination_at) AS contamination_at, max(n.status_at) AS status_at
     FROM unnest(%(gateways)s::text[], %(lows)s::timestamptz[], %(highs)s::timestamptz[]) AS q (gateway, low, high)
     JOIN series s ON s.gateway = q.gateway
-    JOIN readings r ON r.series = s.id AND r.at >= q.low AND r.at < q.high
-    WHERE r.at >= %(low)s AND r.at < %(high)s
-    GROUP BY 1
+    CROSS JOIN LATERAL (
+        SELECT max(r.at) AS at,
+            max(r.at) FILTER (WHERE r.smoke IS NOT NULL) AS smoke_at,
+            max(r.at) FILTER (WHERE r.temperature IS NOT NULL) AS temperature_at,
+            max(r.at) FILTER (WHERE r.battery IS NOT NULL) AS battery_at,
+            max(r.at) FILTER (WHERE r.contamination IS NOT NULL) AS contamination_at,
+            max(r.at) FILTER (WHERE r.status IS NOT NULL) AS status_at
+        FROM readings r
+        WHERE r.series = s.id AND r.at >= q.low AND r.at < q.high AND r.at >= %(low)s AND r.at < %(high)s
+        HAVING count(*) > 0
+    ) n
+    GROUP BY s.id
 )
 INSERT INTO last_reading AS old (series, at,
     smoke, temperature, battery, contamination, status,
     smoke_at, temperature_at, battery_at, contamination_at, status_at)
 SELECT k.series, k.at,
-    (SELECT r.smoke FROM readings r
-     WHERE r.series = k.series AND r.at = k.smoke_at AND r.smoke IS NOT NULL
-         AND r.at >= %(low)s AND r.at < %(high)s
-     ORDER BY r.received_at DESC, r.smoke DESC LIMIT 1),
-    (SELECT r.temperature FROM readings r
-     WHERE r.series = k.series AND r.at = k.temperature_at AND r.temperature IS NOT NULL
-         AND r.at >= %(low)s AND r.at < %(high)s
-     ORDER BY r.received_at DESC, r.temperature DESC LIMIT 1),
-    (SELECT r.battery FROM readings r
-     WHERE r.series = k.series AND r.at = k.battery_at AND r.battery IS NOT NULL
-         AND r.at >= %(low)s AND r.at < %(high)s
-     ORDER BY r.received_at DESC, r.battery DESC LIMIT 1),
-    (SELECT r.contamination FROM readings r
-     WHERE r.series = k.series AND r.at = k.contamination_at AND r.contamination IS NOT NULL
-         AND r.at >= %(low)s AND r.at < %(high)s
-     ORDER BY r.received_at DESC, r.contamination DESC LIMIT 1),
-    (SELECT r.status FROM readings r
-     WHERE r.series = k.series AND r.at = k.status_at AND r.status IS NOT NULL
-         AND r.at >= %(low)s AND r.at < %(high)s
-     ORDER BY r.received_at DESC, r.status DESC LIMIT 1),
+    CASE WHEN k.smoke_at = k.at THEN o.smoke ELSE (
+        SELECT r.smoke FROM readings r
+        WHERE r.series = k.series AND r.at = k.smoke_at AND r.smoke IS NOT NULL
+            AND r.at >= %(low)s AND r.at < %(high)s
+        ORDER BY r.received_at DESC, r.smoke DESC LIMIT 1) END,
+    CASE WHEN k.temperature_at = k.at THEN o.temperature ELSE (
+        SELECT r.temperature FROM readings r
+        WHERE r.series = k.series AND r.at = k.temperature_at AND r.temperature IS NOT NULL
+            AND r.at >= %(low)s AND r.at < %(high)s
+        ORDER BY r.received_at DESC, r.temperature DESC LIMIT 1) END,
+    CASE WHEN k.battery_at = k.at THEN o.battery ELSE (
+        SELECT r.battery FROM readings r
+        WHERE r.series = k.series AND r.at = k.battery_at AND r.battery IS NOT NULL
+            AND r.at >= %(low)s AND r.at < %(high)s
+        ORDER BY r.received_at DESC, r.battery DESC LIMIT 1) END,
+    CASE WHEN k.contamination_at = k.at THEN o.contamination ELSE (
+        SELECT r.contamination FROM readings r
+        WHERE r.series = k.series AND r.at = k.contamination_at AND r.contamination IS NOT NULL
+            AND r.at >= %(low)s AND r.at < %(high)s
+        ORDER BY r.received_at DESC, r.contamination DESC LIMIT 1) END,
+    CASE WHEN k.status_at = k.at THEN o.status ELSE (
+        SELECT r.status FROM readings r
+        WHERE r.series = k.series AND r.at = k.status_at AND r.status IS NOT NULL
+            AND r.at >= %(low)s AND r.at < %(high)s
+        ORDER BY r.received_at DESC, r.status DESC LIMIT 1) END,
     k.smoke_at, k.temperature_at, k.battery_at, k.contamination_at, k.status_at
 FROM newest k
+CROSS JOIN LATERAL (
+    SELECT (array_agg(r.smoke ORDER BY r.received_at DESC, r.smoke DESC) FILTER (WHERE r.smoke IS NOT NULL))[1]
+            AS smoke,
+        (array_agg(r.temperature ORDER BY r.received_at DESC, r.temperature DESC) FILTER (WHERE r.temperature IS NOT NULL))[1]
+            AS temperature,
+        (array_agg(r.battery ORDER BY r.received_at DESC, r.battery DESC) FILTER (WHERE r.battery IS NOT NULL))[1]
+            AS battery,
+        (array_agg(r.contamination ORDER BY r.received_at DESC, r.contamination DESC) FILTER (WHERE r.contamination IS NOT NULL))[1]
+            AS contamination,
+        (array_agg(r.status ORDER BY r.received_at DESC, r.status DESC) FILTER (WHERE r.status IS NOT NULL))[1]
+            AS status
+    FROM readings r WHERE r.series = k.series AND r.at = k.at AND r.at >= %(low)s AND r.at < %(high)s
+) o
 ON CONFLICT (series) DO UPDATE SET at = greatest(old.at, excluded.at),
     smoke = CASE WHEN excluded.smoke_at >= coalesce(old.smoke_at, '-infinity')
         THEN excluded.smoke ELSE old.smoke END,
@@ -122,17 +150,21 @@ INSERT INTO rollup_hour AS old (series, bucket, n,
     temperature_n, temperature_min, temperature_max, temperature_sum,
     battery_n, battery_min, battery_max, battery_sum,
     contamination_n, contamination_min, contamination_max, contamination_sum, status_bits)
-SELECT m.series, q.low, sum(m.n),
-    sum(m.smoke_n), min(m.smoke_min), max(m.smoke_max), sum(m.smoke_sum),
-    sum(m.temperature_n), min(m.temperature_min), max(m.temperature_max), sum(m.temperature_sum),
-    sum(m.battery_n), min(m.battery_min), max(m.battery_max), sum(m.battery_sum),
-    sum(m.contamination_n), min(m.contamination_min), max(m.contamination_max), sum(m.contamination_sum),
-    bit_or(m.status_bits)
+SELECT s.id, q.low, b.*
 FROM unnest(%(gateways)s::text[], %(lows)s::timestamptz[]) AS q (gateway, low)
 JOIN series s ON s.gateway = q.gateway
-JOIN rollup_minute m ON m.series = s.id AND m.bucket >= q.low AND m.bucket < q.low + interval '1 hour'
-WHERE m.bucket >= %(low)s AND m.bucket < %(high)s
-GROUP BY 1, 2
+CROSS JOIN LATERAL (
+    SELECT sum(m.n),
+        sum(m.smoke_n), min(m.smoke_min), max(m.smoke_max), sum(m.smoke_sum),
+        sum(m.temperature_n), min(m.temperature_min), max(m.temperature_max), sum(m.temperature_sum),
+        sum(m.battery_n), min(m.battery_min), max(m.battery_max), sum(m.battery_sum),
+        sum(m.contamination_n), min(m.contamination_min), max(m.contamination_max), sum(m.contamination_sum),
+        bit_or(m.status_bits)
+    FROM rollup_minute m
+    WHERE m.series = s.id AND m.bucket >= q.low AND m.bucket < q.low + interval '1 hour'
+        AND m.bucket >= %(low)s AND m.bucket < %(high)s
+    HAVING count(*) > 0
+) b
 ON CONFLICT (series, bucket) DO UPDATE SET n = excluded.n,
     smoke_n = excluded.smoke_n, smoke_min = excluded.smoke_min,
     smoke_max = excluded.smoke_max, smoke_sum = excluded.smoke_sum,
@@ -156,17 +188,21 @@ INSERT INTO rollup_day AS old (series, bucket, n,
     temperature_n, temperature_min, temperature_max, temperature_sum,
     battery_n, battery_min, battery_max, battery_sum,
     contamination_n, contamination_min, contamination_max, contamination_sum, status_bits)
-SELECT m.series, q.low, sum(m.n),
-    sum(m.smoke_n), min(m.smoke_min), max(m.smoke_max), sum(m.smoke_sum),
-    sum(m.temperature_n), min(m.temperature_min), max(m.temperature_max), sum(m.temperature_sum),
-    sum(m.battery_n), min(m.battery_min), max(m.battery_max), sum(m.battery_sum),
-    sum(m.contamination_n), min(m.contamination_min), max(m.contamination_max), sum(m.contamination_sum),
-    bit_or(m.status_bits)
+SELECT s.id, q.low, b.*
 FROM unnest(%(gateways)s::text[], %(lows)s::timestamptz[]) AS q (gateway, low)
 JOIN series s ON s.gateway = q.gateway
-JOIN rollup_hour m ON m.series = s.id AND m.bucket >= q.low AND m.bucket < q.low + interval '1 day'
-WHERE m.bucket >= %(low)s AND m.bucket < %(high)s
-GROUP BY 1, 2
+CROSS JOIN LATERAL (
+    SELECT sum(m.n),
+        sum(m.smoke_n), min(m.smoke_min), max(m.smoke_max), sum(m.smoke_sum),
+        sum(m.temperature_n), min(m.temperature_min), max(m.temperature_max), sum(m.temperature_sum),
+        sum(m.battery_n), min(m.battery_min), max(m.battery_max), sum(m.battery_sum),
+        sum(m.contamination_n), min(m.contamination_min), max(m.contamination_max), sum(m.contamination_sum),
+        bit_or(m.status_bits)
+    FROM rollup_hour m
+    WHERE m.series = s.id AND m.bucket >= q.low AND m.bucket < q.low + interval '1 day'
+        AND m.bucket >= %(low)s AND m.bucket < %(high)s
+    HAVING count(*) > 0
+) b
 ON CONFLICT (series, bucket) DO UPDATE SET n = excluded.n,
     smoke_n = excluded.smoke_n, smoke_min = excluded.smoke_min,
     smoke_max = excluded.smoke_max, smoke_sum = excluded.smoke_sum,
