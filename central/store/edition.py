@@ -14,6 +14,9 @@ HYPERTABLES = {
     "rollup_hour": ("bucket", "90 days"),
 }
 """By which column each large table is cut, and into what."""
+COSTLY_LOOKUPS = "timescaledb.enable_chunk_append"
+"""An option that, while on, judges all chunks again for each look-up of a join. Known to TimescaleDB alone;
+PostgreSQL lets anybody set it."""
 
 
 def timescaledb_available(conn: psycopg.Connection) -> bool:

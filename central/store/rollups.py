@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import groupby
 from typing import Any
 
+from central.store.edition import COSTLY_LOOKUPS
 from central.store.pool import Store, Tx, one
 from central.store.sql import queries
 
@@ -71,7 +72,6 @@ async def roll_minutes(tx: Tx, piece: int) -> int | None:
         values = _columns(part, "gateway", "low", "high")
         values |= {"low": min(values["lows"]), "high": max(values["highs"])}
         await tx.conn.execute(_SQL["roll_minutes"], values)
-        await tx.conn.execute(_SQL["keep_last"], values)
     if spans:
         await tx.conn.execute(_SQL["note_hours"], _columns(spans, "gateway", "hour"))
     return sum(int(span["rows"]) for span in spans)
@@ -139,7 +139,8 @@ class Roller:
 
 
 async def _alone(tx: Tx) -> bool:
-    return bool(one(await (await tx.conn.execute(_SQL["alone"], {"key": _LOCK})).fetchone())["held"])
+    values = {"key": _LOCK, "option": COSTLY_LOOKUPS}
+    return bool(one(await (await tx.conn.execute(_SQL["alone"], values)).fetchone())["held"])
 
 
 def _by_day(spans: Sequence[Mapping[str, Any]], moment: str) -> Iterator[list[Mapping[str, Any]]]:

@@ -7,7 +7,7 @@ FROM unnest(%(gateways)s::text[], %(lows)s::bigint[], %(highs)s::bigint[]) AS q 
 -- One job rolls up at a time: it would overwrite what another has seen more of. A fresh chunk has no statistics yet:
 -- the planner is told that each series is looked up by its index.
 SELECT pg_try_advisory_xact_lock(%(key)s) AS held, set_config('enable_seqscan', 'off', true),
-    set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)
+    set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true), set_config(%(option)s, 'off', true)
 
 -- name: take_touched
 -- Rows that are visible, and so are the readings they speak of: both were committed at once. Whole minutes come back.
@@ -23,50 +23,22 @@ FROM counted ORDER BY hour, gateway
 
 -- name: roll_minutes
 -- From what is stored now; the same again changes nothing. A bucket never loses readings: they may be forgotten.
-INSERT INTO rollup_minute AS old (series, bucket, n,
-    smoke_n, smoke_min, smoke_max, smoke_sum,
-    temperature_n, temperature_min, temperature_max, temperature_sum,
-    battery_n, battery_min, battery_max, battery_sum,
-    contamination_n, contamination_min, contamination_max, contamination_sum, status_bits)
-SELECT s.id, m.*
-FROM unnest(%(gateways)s::text[], %(lows)s::timestamptz[], %(highs)s::timestamptz[]) AS q (gateway, low, high)
-JOIN series s ON s.gateway = q.gateway
-CROSS JOIN LATERAL (
-    SELECT date_bin('1 minute', r.at, '2000-01-01 00:00+08'), count(*),
-        count(r.smoke), min(r.smoke), max(r.smoke), sum(r.smoke::double precision),
-        count(r.temperature), min(r.temperature), max(r.temperature), sum(r.temperature::double precision),
-        count(r.battery), min(r.battery), max(r.battery), sum(r.battery::double precision),
-        count(r.contamination), min(r.contamination), max(r.contamination), sum(r.contamination::double precision),
-        bit_or(r.status)
-    FROM readings r
-    WHERE r.series = s.id AND r.at >= q.low AND r.at < q.high AND r.at >= %(low)s AND r.at < %(high)s
-    GROUP BY 1
-) m
-ON CONFLICT (series, bucket) DO UPDATE SET n = excluded.n,
-    smoke_n = excluded.smoke_n, smoke_min = excluded.smoke_min,
-    smoke_max = excluded.smoke_max, smoke_sum = excluded.smoke_sum,
-    temperature_n = excluded.temperature_n, temperature_min = excluded.temperature_min,
-    temperature_max = excluded.temperature_max, temperature_sum = excluded.temperature_sum,
-    battery_n = excluded.battery_n, battery_min = excluded.battery_min,
-    battery_max = excluded.battery_max, battery_sum = excluded.battery_sum,
-    contamination_n = excluded.contamination_n, contamination_min = excluded.contamination_min,
-    contamination_max = excluded.contamination_max, contamination_sum = excluded.contamination_sum,
-    status_bits = excluded.status_bits
-WHERE excluded.n >= old.n AND old IS DISTINCT FROM excluded
-
--- name: note_hours
-INSERT INTO touched_hour (gateway, hour)
-SELECT * FROM unnest(%(gateways)s::text[], %(hours)s::timestamptz[]) ON CONFLICT DO NOTHING
-
--- name: keep_last
--- Of readings that share a moment the one received last counts, then the highest.
-WITH newest AS (
-    SELECT s.id AS series, max(n.at) AS at, max(n.smoke_at) AS smoke_at, max(n.temperature_at) AS temperature_at,
-        max(n.battery_at) AS battery_at, max(n.contamination_at) AS contamination_at, max(n.status_at) AS status_at
+-- Last readings: of readings that share a moment the one received last counts, then the highest.
+WITH minutes AS MATERIALIZED (
+    SELECT s.id AS series, m.*
     FROM unnest(%(gateways)s::text[], %(lows)s::timestamptz[], %(highs)s::timestamptz[]) AS q (gateway, low, high)
     JOIN series s ON s.gateway = q.gateway
     CROSS JOIN LATERAL (
-        SELECT max(r.at) AS at,
+        SELECT date_bin('1 minute', r.at, '2000-01-01 00:00+08') AS bucket, count(*) AS n,
+            count(r.smoke) AS smoke_n, min(r.smoke) AS smoke_min, max(r.smoke) AS smoke_max,
+            sum(r.smoke::double precision) AS smoke_sum,
+            count(r.temperature) AS temperature_n, min(r.temperature) AS temperature_min,
+            max(r.temperature) AS temperature_max, sum(r.temperature::double precision) AS temperature_sum,
+            count(r.battery) AS battery_n, min(r.battery) AS battery_min, max(r.battery) AS battery_max,
+            sum(r.battery::double precision) AS battery_sum,
+            count(r.contamination) AS contamination_n, min(r.contamination) AS contamination_min,
+            max(r.contamination) AS contamination_max, sum(r.contamination::double precision) AS contamination_sum,
+            bit_or(r.status) AS status_bits, max(r.at) AS at,
             max(r.at) FILTER (WHERE r.smoke IS NOT NULL) AS smoke_at,
             max(r.at) FILTER (WHERE r.temperature IS NOT NULL) AS temperature_at,
             max(r.at) FILTER (WHERE r.battery IS NOT NULL) AS battery_at,
@@ -74,9 +46,35 @@ WITH newest AS (
             max(r.at) FILTER (WHERE r.status IS NOT NULL) AS status_at
         FROM readings r
         WHERE r.series = s.id AND r.at >= q.low AND r.at < q.high AND r.at >= %(low)s AND r.at < %(high)s
-        HAVING count(*) > 0
-    ) n
-    GROUP BY s.id
+        GROUP BY 1
+    ) m
+), kept AS (
+    INSERT INTO rollup_minute AS old (series, bucket, n,
+        smoke_n, smoke_min, smoke_max, smoke_sum,
+        temperature_n, temperature_min, temperature_max, temperature_sum,
+        battery_n, battery_min, battery_max, battery_sum,
+        contamination_n, contamination_min, contamination_max, contamination_sum, status_bits)
+    SELECT series, bucket, n,
+        smoke_n, smoke_min, smoke_max, smoke_sum,
+        temperature_n, temperature_min, temperature_max, temperature_sum,
+        battery_n, battery_min, battery_max, battery_sum,
+        contamination_n, contamination_min, contamination_max, contamination_sum, status_bits
+    FROM minutes
+    ON CONFLICT (series, bucket) DO UPDATE SET n = excluded.n,
+        smoke_n = excluded.smoke_n, smoke_min = excluded.smoke_min,
+        smoke_max = excluded.smoke_max, smoke_sum = excluded.smoke_sum,
+        temperature_n = excluded.temperature_n, temperature_min = excluded.temperature_min,
+        temperature_max = excluded.temperature_max, temperature_sum = excluded.temperature_sum,
+        battery_n = excluded.battery_n, battery_min = excluded.battery_min,
+        battery_max = excluded.battery_max, battery_sum = excluded.battery_sum,
+        contamination_n = excluded.contamination_n, contamination_min = excluded.contamination_min,
+        contamination_max = excluded.contamination_max, contamination_sum = excluded.contamination_sum,
+        status_bits = excluded.status_bits
+    WHERE excluded.n >= old.n AND old IS DISTINCT FROM excluded
+), newest AS (
+    SELECT series, max(at) AS at, max(smoke_at) AS smoke_at, max(temperature_at) AS temperature_at,
+        max(battery_at) AS battery_at, max(contamination_at) AS contamination_at, max(status_at) AS status_at
+    FROM minutes GROUP BY series
 )
 INSERT INTO last_reading AS old (series, at,
     smoke, temperature, battery, contamination, status,
@@ -110,16 +108,16 @@ SELECT k.series, k.at,
     k.smoke_at, k.temperature_at, k.battery_at, k.contamination_at, k.status_at
 FROM newest k
 CROSS JOIN LATERAL (
-    SELECT (array_agg(r.smoke ORDER BY r.received_at DESC, r.smoke DESC) FILTER (WHERE r.smoke IS NOT NULL))[1]
-            AS smoke,
-        (array_agg(r.temperature ORDER BY r.received_at DESC, r.temperature DESC) FILTER (WHERE r.temperature IS NOT NULL))[1]
-            AS temperature,
-        (array_agg(r.battery ORDER BY r.received_at DESC, r.battery DESC) FILTER (WHERE r.battery IS NOT NULL))[1]
-            AS battery,
-        (array_agg(r.contamination ORDER BY r.received_at DESC, r.contamination DESC) FILTER (WHERE r.contamination IS NOT NULL))[1]
-            AS contamination,
-        (array_agg(r.status ORDER BY r.received_at DESC, r.status DESC) FILTER (WHERE r.status IS NOT NULL))[1]
-            AS status
+    SELECT (array_agg(r.smoke ORDER BY r.received_at DESC, r.smoke DESC)
+            FILTER (WHERE r.smoke IS NOT NULL))[1] AS smoke,
+        (array_agg(r.temperature ORDER BY r.received_at DESC, r.temperature DESC)
+            FILTER (WHERE r.temperature IS NOT NULL))[1] AS temperature,
+        (array_agg(r.battery ORDER BY r.received_at DESC, r.battery DESC)
+            FILTER (WHERE r.battery IS NOT NULL))[1] AS battery,
+        (array_agg(r.contamination ORDER BY r.received_at DESC, r.contamination DESC)
+            FILTER (WHERE r.contamination IS NOT NULL))[1] AS contamination,
+        (array_agg(r.status ORDER BY r.received_at DESC, r.status DESC)
+            FILTER (WHERE r.status IS NOT NULL))[1] AS status
     FROM readings r WHERE r.series = k.series AND r.at = k.at AND r.at >= %(low)s AND r.at < %(high)s
 ) o
 ON CONFLICT (series) DO UPDATE SET at = greatest(old.at, excluded.at),
@@ -138,6 +136,10 @@ ON CONFLICT (series) DO UPDATE SET at = greatest(old.at, excluded.at),
     status = CASE WHEN excluded.status_at >= coalesce(old.status_at, '-infinity')
         THEN excluded.status ELSE old.status END,
     status_at = greatest(old.status_at, excluded.status_at)
+
+-- name: note_hours
+INSERT INTO touched_hour (gateway, hour)
+SELECT * FROM unnest(%(gateways)s::text[], %(hours)s::timestamptz[]) ON CONFLICT DO NOTHING
 
 -- name: take_hours
 DELETE FROM touched_hour WHERE (gateway, hour) IN (

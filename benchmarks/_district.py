@@ -1,5 +1,6 @@
-"""A district on record for the benchmark of the questions: registry, readings of ninety days, alarms; all made in
-the database, and rolled up by the product's own job.
+"""A district on record for the benchmark of the questions: registry, ninety days of readings and alarms.
+
+All of it is made in the database; the roll-ups are made by the product's own job.
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 
@@ -16,39 +18,7 @@ from central.store.rollups import Roller
 AREAS, COMMUNITIES, GRIDS, BUILDINGS, GATEWAYS, DETECTORS = 4, 16, 64, 500, 100, 5_000
 DAYS = 90
 
-_REGISTRY = """
-INSERT INTO area SELECT 'area-' || n, 'area ' || n FROM generate_series(0, {AREAS} - 1) n;
-INSERT INTO community SELECT 'com-' || n, 'area-' || n % {AREAS}, 'community ' || n
-    FROM generate_series(0, {COMMUNITIES} - 1) n;
-INSERT INTO grid SELECT 'grid-' || n, 'com-' || n % {COMMUNITIES}, 'grid ' || n, 114.3, 30.6
-    FROM generate_series(0, {GRIDS} - 1) n;
-INSERT INTO building SELECT 'b-' || n, 'grid-' || n % {GRIDS}, 'building ' || n, '', 6, NULL, NULL
-    FROM generate_series(0, {BUILDINGS} - 1) n;
-INSERT INTO household SELECT 'h-' || n, 'b-' || n % {BUILDINGS}, '1', 1 + n % 6, n::text
-    FROM generate_series(0, {DETECTORS} - 1) n;
-INSERT INTO gateway SELECT 'gw-' || n, 'area-' || n % {AREAS}, '', 'b-' || n, now(), 'benchmark'
-    FROM generate_series(0, {GATEWAYS} - 1) n;
-INSERT INTO bus SELECT id, 'l-1', '{{}}' FROM gateway;
-INSERT INTO detector SELECT 'd-' || n, 'smokewatch-reference' FROM generate_series(0, {DETECTORS} - 1) n;
-INSERT INTO placement (detector, household, gateway, bus, unit, spot, from_at)
-    SELECT 'd-' || n, 'h-' || n, 'gw-' || n % {GATEWAYS}, 'l-1', 1 + n / {GATEWAYS}, 'kitchen', now() - interval '1 year'
-    FROM generate_series(0, {DETECTORS} - 1) n;
-INSERT INTO series (gateway, detector) SELECT gateway, detector FROM placement ORDER BY id;
-INSERT INTO lease SELECT id, now() + interval '1 day', '0', NULL, false,
-    '{{"online": true, "version": "1.4.2", "outbox_depth": 0, "clock": {{"synchronised": true}}}}' FROM gateway;
-INSERT INTO source SELECT gateway, detector, c, CASE WHEN hashtext(detector || c) % 50 = 0 THEN 'present' ELSE 'absent' END,
-    repeat('a', 32), 1, now() FROM placement, unnest(ARRAY['no_response', 'low_battery', 'contaminated', 'fault']) c;
-INSERT INTO alarm (condition, severity, area, gateway, part, state, opened_at, event_at, cleared_at, closed_at,
-                   disposition)
-    SELECT CASE WHEN d.part = '' THEN 'gateway_silent' ELSE 'no_response' END, 'unwatched', 'area-0', d.gateway, d.part,
-        'closed', at, at, at + interval '20 minutes', at + interval '20 minutes', 'returned_to_normal'
-    FROM (SELECT gateway, detector AS part FROM placement UNION ALL SELECT id, '' FROM gateway) d,
-        LATERAL (SELECT now() - make_interval(hours => abs(hashtext(d.part || d.gateway || n)) % 2160) AS at
-                 FROM generate_series(1, 10) n) w;
-INSERT INTO alarm_log (alarm, at, what, from_state, to_state, who, reason)
-    SELECT id, opened_at, 'opened', NULL, 'active_unacknowledged', 'system', 'first_assert' FROM alarm
-    UNION ALL SELECT id, closed_at, 'cleared', 'active_unacknowledged', 'closed', 'system', 'cleared' FROM alarm;
-"""
+_REGISTRY = Path(__file__).with_suffix(".sql")
 
 _DAY = """
 INSERT INTO readings (at, received_at, series, smoke, temperature, battery, contamination, status)
@@ -72,7 +42,7 @@ FROM gateway, generate_series(%(low)s::timestamptz, %(high)s, interval '1 hour')
 def register(dsn: str) -> None:
     """The district's registry and ninety days of its alarms, into an empty, migrated database."""
     with psycopg.connect(dsn) as db:
-        db.execute(_REGISTRY.format(**globals()).encode())
+        db.execute(_REGISTRY.read_text("utf-8").format(**globals()).encode())
 
 
 async def fill(store: Store, dsn: str, readings: int, until: datetime) -> tuple[int, float, float]:
@@ -113,5 +83,5 @@ def _say(day: int, count: int, filling: float, rolling: float) -> None:
 
 
 def now() -> datetime:
-    """This moment."""
+    """The moment by this machine."""
     return datetime.fromtimestamp(time.time(), UTC)
