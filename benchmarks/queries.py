@@ -1,10 +1,10 @@
 """How long a screen waits for its answer, over a hundred million readings on TimescaleDB.
 
-    python -m benchmarks.queries --json                          # 100 million; an hour or more, and 45 GB of disk
+    python -m benchmarks.queries --json                          # 100 million: an hour or more, 45 GB of disk
     python -m benchmarks.queries --json --readings 10000000      # ten minutes
 
-5,000 detectors on 100 gateways, ninety days of readings, made in the database and rolled up by the product's own
-job. Then each question is asked through the store as the API asks it, a transaction each, one after the other,
+5,000 detectors on 100 gateways, ninety days of readings, made in the database, rolled up by the product's
+own job. Then each question is asked through the store as the API asks it, a transaction each, one by one,
 with parameters at random (the same in every run); the first tenth is not counted.
 """
 
