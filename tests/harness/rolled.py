@@ -16,6 +16,12 @@ METRICS = ("smoke", "temperature", "battery", "contamination")
 BEGAN = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
 _BINS = {"minute": "1 minute", "hour": "1 hour", "day": "1 day"}
 
+
+def then() -> timedelta:
+    """What a store's clock is set back by, so that the readings are ten days old whenever the test runs."""
+    return BEGAN + timedelta(days=10) - datetime.now(UTC)
+
+
 Row = tuple[int, int, float | None, float | None, float | None, float | None, int | None]
 """series, at (ms), the four values, status"""
 

@@ -109,3 +109,46 @@ CREATE TABLE last_reading (
     contamination real,
     status integer
 ) WITH (fillfactor = 50);
+
+-- What is not as it should be: a few rows among many, looked at as a whole by watch().
+CREATE INDEX source_off ON source (condition, gateway, part) WHERE state <> 'absent';
+
+CREATE OR REPLACE FUNCTION watch(moment timestamptz)
+RETURNS TABLE (detector text, household text, building text, grid text, gateway text, bus text, state text)
+LANGUAGE sql STABLE AS $$
+    -- One row a detector that hangs somewhere now. Watched wants proof: a live lease, a line that runs, a detector in
+    -- order and known to answer (by a snapshot or its end of silence, or by a reading of the last 15 minutes).
+    -- Says what it said before; what is off is found once for all detectors, not once for each.
+    SELECT p.detector, p.household, h.building, b.grid, p.gateway, p.bus,
+        CASE
+            WHEN p.detector IN (SELECT a.part FROM alarm a WHERE a.severity = 'life' AND a.state <> 'closed')
+                THEN 'alarm'
+            WHEN l.silent_since IS NULL AND l.status <> '{}'
+                AND l.heard_at > moment - interval '90 seconds' - (SELECT coalesce(max(deaf), '0') FROM ear) + l.deaf
+                AND coalesce(answers.state, 'absent') = 'absent'
+                AND (p.gateway, 'bus:' || p.bus) NOT IN (
+                    SELECT s.gateway, s.part FROM source s
+                    WHERE s.state <> 'absent' AND s.condition IN ('bus_down', 'bus_stuck'))
+                AND p.gateway NOT IN (
+                    SELECT s.gateway FROM source s
+                    WHERE s.state <> 'absent' AND s.condition = 'events_stuck' AND s.part = '')
+                AND (p.gateway, p.detector) NOT IN (
+                    SELECT s.gateway, s.part FROM source s
+                    WHERE s.state <> 'absent' AND s.state = 'present'
+                      AND s.condition IN ('removed', 'isolated', 'muted', 'fault'))
+                AND (answers.state = 'absent' AND answers.event_at >= p.from_at
+                  OR EXISTS (SELECT FROM series x JOIN readings r ON r.series = x.id
+                             WHERE x.detector = p.detector AND x.gateway = p.gateway
+                               AND r.at > moment - interval '15 minutes' AND r.at > p.from_at
+                               AND (r.smoke IS NOT NULL OR r.temperature IS NOT NULL OR r.status IS NOT NULL)))
+                THEN 'watched'
+            ELSE 'unwatched'
+        END
+    FROM placement p
+    JOIN household h ON h.id = p.household
+    JOIN building b ON b.id = h.building
+    LEFT JOIN lease l ON l.gateway = p.gateway
+    LEFT JOIN source answers
+        ON answers.gateway = p.gateway AND answers.part = p.detector AND answers.condition = 'no_response'
+    WHERE p.to_at IS NULL
+$$;

@@ -1,6 +1,6 @@
 -- name: limit_time
--- A question that takes longer than this has no use for a screen.
-SELECT set_config('statement_timeout', %(ms)s::text, true)
+-- A question that takes longer than this has no use for a screen; compiling takes longer than answering.
+SELECT set_config('statement_timeout', %(ms)s::text, true), set_config('jit', 'off', true)
 
 -- name: series_of
 SELECT id FROM series WHERE detector = %(detector)s ORDER BY id
@@ -129,9 +129,10 @@ WHERE w.detector IN (SELECT detector FROM page)
 ORDER BY w.detector
 
 -- name: fleet_detectors
+WITH judged AS MATERIALIZED (SELECT state FROM watch(%(now)s))
 SELECT count(*) AS detectors, count(*) FILTER (WHERE state = 'watched') AS watched,
     count(*) FILTER (WHERE state = 'alarm') AS alarm, count(*) FILTER (WHERE state = 'unwatched') AS unwatched
-FROM watch(%(now)s)
+FROM judged
 
 -- name: fleet_conditions
 SELECT s.condition, s.state, count(*) AS n
