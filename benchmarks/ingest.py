@@ -120,7 +120,8 @@ def _parts(
         with psycopg.connect(dsn) as db:
             db.execute(
                 "INSERT INTO detector (id, profile)"
-                " SELECT format('%%s-%%s-%%s', %s::text, lpad(g::text, 5, '0'), lpad(n::text, 3, '0')), 'reference'"
+                " SELECT format('%%s-%%s-%%s', %s::text, lpad(g::text, 5, '0'), lpad(n::text, 3, '0')),"
+                " 'reference'"
                 " FROM generate_series(1, %s) g, generate_series(1, %s) n",
                 (AREA, gateways, detectors),
             )

@@ -5,11 +5,12 @@ import csv
 import io
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import StreamingResponse
 
+from central.api import parquet
 from central.api.access import DESK, Caller, may
 from central.api.questions import From, To, checked
 from central.api.registry import Wanted
@@ -20,6 +21,7 @@ from central.store.pool import Store
 
 AT_ONCE = 2
 """Exports under way at once; another is told to come again."""
+_FILES: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}, parquet.MEDIA_TYPE: {}}}}
 
 
 def routes(store: Store) -> APIRouter:
@@ -27,7 +29,7 @@ def routes(store: Store) -> APIRouter:
     router = APIRouter(prefix="/api/v1", tags=["questions"])
     room = asyncio.Semaphore(AT_ONCE)
 
-    @router.get("/export", response_class=StreamingResponse, responses={200: {"content": {"text/csv": {}}}})
+    @router.get("/export", response_class=StreamingResponse, responses=_FILES)
     async def readings(
         begin: From,
         end: To,
@@ -36,16 +38,20 @@ def routes(store: Store) -> APIRouter:
         gateway: Wanted = None,
         building: Wanted = None,
         grid: Wanted = None,
+        as_: Annotated[str, Query(alias="as", pattern="^(csv|parquet)$")] = "csv",
     ) -> StreamingResponse:
-        """Readings as CSV (RFC 4180, UTF-8, times in UTC), of one detector, gateway, building or grid.
+        """Readings of one detector, gateway, building or grid; times are UTC.
 
-        Each export is a row of the audit log. Roles: administrator, dispatcher.
+        As CSV (RFC 4180, UTF-8), or as Parquet where `smokewatch[parquet]` is installed (else 501). Each
+        export is a row of the audit log. Roles: administrator, dispatcher.
         """
         checked(begin, end, export.LONGEST)
         named = {"detector": detector, "gateway": gateway, "building": building, "grid": grid}
         chosen = {kind: name for kind, name in named.items() if name is not None}
         if len(chosen) != 1:
             raise HTTPException(400, f"name one of: {', '.join(named)}")
+        if as_ == "parquet" and not parquet.available():
+            raise HTTPException(501, "no Parquet here: install smokewatch[parquet], or ask for as=csv")
         if room.locked():
             raise HTTPException(503, f"{AT_ONCE} exports are under way", headers={"Retry-After": "30"})
         async with store.transaction() as tx:
@@ -59,10 +65,13 @@ def routes(store: Store) -> APIRouter:
                 detail={"from": begin.isoformat(), "to": end.isoformat()},
             )
         asked = Asked(begin, end, detector=detector, gateway=gateway, building=building, grid=grid)
+        write, kind = (
+            (_parquet, parquet.MEDIA_TYPE) if as_ == "parquet" else (_csv, "text/csv; charset=utf-8")
+        )
         return StreamingResponse(
-            _csv(store, asked, room),
-            media_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="readings-{name}.csv"'},
+            write(store, asked, room),
+            media_type=kind,
+            headers={"Content-Disposition": f'attachment; filename="readings-{name}.{as_}"'},
         )
 
     return router
@@ -74,6 +83,15 @@ async def _csv(store: Store, asked: Asked, room: asyncio.Semaphore) -> AsyncIter
         async for piece in export.export(store, asked):
             if piece:
                 yield await asyncio.to_thread(_lines, piece)
+
+
+async def _parquet(store: Store, asked: Asked, room: asyncio.Semaphore) -> AsyncIterator[bytes]:
+    async with room:
+        file = await asyncio.to_thread(parquet.ParquetPieces)
+        async for piece in export.export(store, asked):
+            if piece and (made := await asyncio.to_thread(file.write, piece)):
+                yield made
+        yield await asyncio.to_thread(file.end)
 
 
 def _lines(piece: list[Reading]) -> bytes:

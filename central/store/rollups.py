@@ -23,7 +23,7 @@ CHINA = timezone(timedelta(hours=8))
 _SQL = queries("rollups")
 _LOCK = 0x726F6C6C75
 _HOUR_MS = 3_600_000
-_SMALLEST, _FIRST, _LARGEST = 20, 200, 5_000
+_SMALLEST, _FIRST, _LARGEST = 1, 200, 5_000
 _SHORT_S, _LONG_S = 1.0, 4.0
 Clock = Callable[[], float]
 
