@@ -8,6 +8,7 @@ kill can hide a reading from its roll-up, however late it came.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -108,6 +109,7 @@ class Roller:
         self._store = store
         self._clock = clock
         self._pieces: dict[str, int] = {}
+        self._turn = asyncio.Lock()
 
     async def minutes(self) -> int:
         """All that is touched now; how many rows of `touched` were taken."""
@@ -121,14 +123,15 @@ class Roller:
         total = 0
         while True:
             piece = self._pieces.get(name, _FIRST)
-            began = self._clock()
-            try:
-                async with self._store.transaction() as tx:
-                    taken = await roll(tx, piece)
-            except BaseException:
-                self._pieces[name] = max(piece // 4, _SMALLEST)  # it may have been too much at once
-                raise
-            took = self._clock() - began
+            async with self._turn:  # minutes and hours of one program wait for each other
+                began = self._clock()
+                try:
+                    async with self._store.transaction() as tx:
+                        taken = await roll(tx, piece)
+                except BaseException:
+                    self._pieces[name] = max(piece // 4, _SMALLEST)  # it may have been too much at once
+                    raise
+                took = self._clock() - began
             if took > _LONG_S:
                 self._pieces[name] = max(piece // 2, _SMALLEST)
             elif taken == piece and took < _SHORT_S:
