@@ -74,6 +74,8 @@ class JobsSettings:
 
     readings_days: int = 90
     quarantine_days: int = 30
+    minutes_days: int = 366
+    hours_days: int = 1827
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ class _Worker(Struct, frozen=True):
 class _Jobs(Struct, frozen=True):
     readings_days: Annotated[int, Meta(ge=1, le=36500)] = 90
     quarantine_days: Annotated[int, Meta(ge=1, le=36500)] = 30
+    minutes_days: Annotated[int, Meta(ge=1, le=36500)] = 366
+    hours_days: Annotated[int, Meta(ge=1, le=36500)] = 1827
 
 
 class _File(Struct, frozen=True):
@@ -176,7 +180,9 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
             file.worker.other_per_s,
             file.worker.link_valid_h,
         ),
-        jobs=JobsSettings(file.jobs.readings_days, file.jobs.quarantine_days),
+        jobs=JobsSettings(
+            file.jobs.readings_days, file.jobs.quarantine_days, file.jobs.minutes_days, file.jobs.hours_days
+        ),
         channels=file.channels,
     )
 

@@ -20,10 +20,13 @@ from central.store import deliveries, retention
 from central.store.errors import StoreError
 from central.store.links import forget_links
 from central.store.pool import Store, Tx
+from central.store.rollups import Roller
 
 DUE_S = 1.0
 SWEEP_S = 2.0
 FIGURES_S = 5.0
+MINUTES_S = 30.0
+HOURS_S = 300.0
 KEEPING_S = 3600.0
 _LINKS_KEPT = timedelta(days=90)
 _GRACE_S = 2.0
@@ -54,11 +57,26 @@ class Jobs:
     @property
     def ticks(self) -> dict[str, float]:
         """The name of each tick and its interval in seconds."""
-        return {"due": DUE_S, "sweep": SWEEP_S, "figures": FIGURES_S, "keeping": KEEPING_S}
+        return {
+            "due": DUE_S,
+            "sweep": SWEEP_S,
+            "figures": FIGURES_S,
+            "keeping": KEEPING_S,
+            "minutes": MINUTES_S,
+            "hours": HOURS_S,
+        }
 
     async def run(self) -> None:
         """Tick until cancelled."""
-        work = {"due": self._due, "sweep": self._sweep, "figures": self._figures, "keeping": self._keeping}
+        roller = Roller(self._store, asyncio.get_running_loop().time)
+        work: dict[str, Callable[[], Awaitable[None]]] = {
+            "due": self._due,
+            "sweep": self._sweep,
+            "figures": self._figures,
+            "keeping": self._keeping,
+            "minutes": partial(self._roll, roller.minutes),
+            "hours": partial(self._roll, roller.hours_and_days),
+        }
         for name, every_s in self.ticks.items():
             self._scheduler.add_job(
                 self._tick,
@@ -139,12 +157,19 @@ class Jobs:
         for severity, count in by_severity.items():
             metrics.OPEN_ALARMS.labels(severity).set(count)
 
+    async def _roll(self, roll: Callable[[], Awaitable[int]]) -> None:
+        await roll()
+
     async def _keeping(self) -> None:
         """Forget what is too old, a piece at a time so that nothing waits for it."""
         readings = timedelta(days=self._settings.readings_days)
         quarantine = timedelta(days=self._settings.quarantine_days)
+        minutes = timedelta(days=self._settings.minutes_days)
+        hours = timedelta(days=self._settings.hours_days)
         pieces: dict[str, Callable[[Tx], Awaitable[int]]] = {
             "readings": partial(retention.forget_readings, keep=readings),
+            "rollup_minute": partial(retention.forget_minutes, keep=minutes),
+            "rollup_hour": partial(retention.forget_hours, keep=hours),
             "quarantine": partial(retention.forget_quarantine, keep=quarantine),
             "link": partial(forget_links, keep=_LINKS_KEPT),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
 import central.pages
-from central.api import alarms, registry, stream
+from central.api import alarms, export, questions, registry, stream
 from central.api import health as health_routes
 from central.api.failures import add_handlers
 from central.api.limits import BodyLimit
@@ -23,6 +24,7 @@ from central.health import Health
 from central.pages import link_page, overview
 from central.pages.live import Feed
 from central.store.pool import Store
+from central.store.resolution import KEPT, Kept
 from device_profiles.load import load_profiles
 
 _STATIC = Path(central.pages.__file__).parent / "static"
@@ -59,7 +61,7 @@ def create_app(store: Store, settings: Settings | None = None, health: Health | 
     app = FastAPI(
         title="Smokewatch",
         version=_version(),
-        summary="Registry, alarms and their live stream.",
+        summary="Registry, alarms and their live stream, readings.",
         description="Every failure is `{error, zh, mend}`: what is wrong, the same in Chinese, the mend.",
         docs_url=None,
         redoc_url=None,
@@ -73,11 +75,20 @@ def create_app(store: Store, settings: Settings | None = None, health: Health | 
     app.include_router(registry.routes(store, load_profiles()))
     app.include_router(alarms.routes(store))
     app.include_router(stream.routes(store, feed))
+    app.include_router(questions.routes(store, _kept(settings)))
+    app.include_router(export.routes(store))
     app.include_router(health_routes.routes(store, health))
     app.include_router(link_page.routes(store))
     app.include_router(overview.routes(store, feed))
     app.mount("/static", _KeptStatic(directory=_STATIC), name="static")
     return app
+
+
+def _kept(settings: Settings | None) -> Kept:
+    if settings is None:
+        return KEPT
+    jobs = settings.jobs
+    return Kept(*(timedelta(days=days) for days in (jobs.readings_days, jobs.minutes_days, jobs.hours_days)))
 
 
 def _version() -> str:

@@ -18,6 +18,7 @@ from central.store import lanes, readings
 from central.store.lanes import GatewayStream
 from central.store.pool import Tx
 from central.store.readings import EPOCH_MS, Columns
+from central.store.rollups import Touched
 from central.store.series import SeriesIds
 from wire import delivery
 from wire.messages import Ack, Lane, ReadingBatch
@@ -70,6 +71,7 @@ async def take_readings(
     through: list[int] = []
     unknown: list[Sequence[str]] = []
     new: list[Columns] = []
+    touched = Touched()
     counted = Counter() if counted is None else counted
     for stream, came, series in zip(streams, arrivals, numbers, strict=True):
         taken = delivery.take_readings(cursors[stream], came.batch)
@@ -79,11 +81,13 @@ async def take_readings(
             columns = _columns(came, taken.skip, series, counted)
             if columns.series:
                 new.append(columns)
+                touched.add(came.gateway, columns.at_us)
         cursors[stream] = taken.cursor
         through.append(taken.cursor)
         unknown.append(_strangers(came, series) if None in series else ())
     if new:
         await readings.copy(tx, new)
+        await touched.save(tx)
     moved = {stream: cursor for stream, cursor in cursors.items() if cursor != held[stream]}
     if moved:
         await lanes.move(tx, moved, lane)

@@ -15,12 +15,26 @@ _SQL = queries("retention")
 
 async def forget_readings(tx: Tx, keep: timedelta) -> int:
     """Delete up to PIECE readings older than `keep`; whole chunks (counted, not rows) where there are any."""
+    return await _forget(tx, "readings", keep)
+
+
+async def forget_minutes(tx: Tx, keep: timedelta) -> int:
+    """The same for roll-ups by minute."""
+    return await _forget(tx, "rollup_minute", keep)
+
+
+async def forget_hours(tx: Tx, keep: timedelta) -> int:
+    """The same for roll-ups by hour. Those by day are kept for ever."""
+    return await _forget(tx, "rollup_hour", keep)
+
+
+async def _forget(tx: Tx, table: str, keep: timedelta) -> int:
     before = tx.now - keep
-    dropped = await drop_chunks(tx, before)
+    dropped = await drop_chunks(tx, table, before)
     if dropped is not None:
         return dropped
     values = {"before": before, "piece": PIECE}
-    return (await tx.conn.execute(_SQL["forget_readings"], values)).rowcount
+    return (await tx.conn.execute(_SQL[f"forget_{table}"], values)).rowcount
 
 
 async def forget_quarantine(tx: Tx, keep: timedelta) -> int:

@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from central import jobs as jobs_module
-from central import metrics
+from central import metrics, pipeline
 from central.config import JobsSettings
 from central.jobs import Jobs
 from central.store import deliveries, retention
 from central.store.links import LinkState, find_link, forget_links, make_link, revoke_links
-from tests.harness.town import Town, batch, event, open_town, send
+from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, batch, event, open_town, send
 from tests.harness.wait import eventually
-from wire.messages import Condition, EventKind
+from wire.messages import Clock, Condition, EventKind, ReadingBatch
 
 
 @pytest.fixture
@@ -112,6 +112,40 @@ async def test_ticks_go_on_after_the_clock_was_set_back(town: Town) -> None:
         planned = jobs.next_run("due")
         assert planned is not None
         assert planned < wall() + timedelta(seconds=3)
+
+
+async def test_what_ingest_stores_is_rolled_up_by_the_ticks_alone(town: Town) -> None:
+    """By the pipeline's own note; minutes first, then hours and days."""
+    t = [10_000 + n * 1000 for n in range(90)]
+    sent = ReadingBatch(
+        stream=STREAM,
+        first_seq=1,
+        oldest_seq=1,
+        boot=BOOT,
+        clock=Clock(mono_ms=7, wall_ms=t[-1]),
+        t=t,
+        detector=["det-1"] * 60 + ["stranger"] * 30,
+        smoke=[0.5] * 90,
+    )
+    async with town.store.transaction() as tx:
+        await pipeline.take_readings(tx, [pipeline.Arrival(AREA, GATEWAY, sent, tx.now)])
+    async with ticking(town, []):
+
+        async def rolled() -> bool:
+            return await town.rows("SELECT sum(n)::int AS n FROM rollup_minute") == [{"n": 60}]
+
+        await eventually(rolled)
+    async with ticking(town, []):
+
+        async def whole() -> bool:
+            found = await town.one(
+                "SELECT (SELECT sum(n)::int FROM rollup_hour) AS hours,"
+                " (SELECT sum(n)::int FROM rollup_day) AS days,"
+                " (SELECT count(*) FROM touched) AS left, (SELECT smoke FROM last_reading) AS last"
+            )
+            return found == {"hours": 60, "days": 60, "left": 0, "last": 0.5}
+
+        await eventually(whole)
 
 
 async def test_old_readings_and_quarantine_are_forgotten_and_younger_ones_kept(town: Town) -> None:
