@@ -33,6 +33,7 @@ from central.store.errors import StoreDown, StoreError
 from central.store.migrate import migrate, pending
 from central.store.pool import Store
 from central.worker import Worker
+from device_profiles.load import load_profiles
 
 ROLES = frozenset({"api", "ingest", "worker", "jobs"})
 _TURN_S = 60.0
@@ -92,7 +93,7 @@ async def run(
             health_of_ticks = {"due": _TURN_S, "sweep": _TURN_S, "figures": _TURN_S}
             for tick, allowed_s in health_of_ticks.items():
                 health.expect(f"jobs {tick}", allowed_s)
-            loops["jobs"] = lambda: Jobs(store, settings.jobs, _wall, health.beat).run()
+            loops["jobs"] = lambda: Jobs(store, settings.jobs, _wall, health.beat, load_profiles()).run()
         if listener is not None:
             api = _Api(store, settings, health, listener)
             loops["api"] = api.run

@@ -7,7 +7,7 @@ only looks. A tick that is missed or raises costs nothing but its own delay.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -16,17 +16,21 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from central import metrics, pipeline
 from central.config import JobsSettings
-from central.store import deliveries, retention
+from central.store import deliveries, retention, trends
 from central.store.errors import StoreError
 from central.store.links import forget_links
 from central.store.pool import Store, Tx
 from central.store.rollups import Roller
+from device_profiles.schema import Profile
 
 DUE_S = 1.0
 SWEEP_S = 2.0
 FIGURES_S = 5.0
 MINUTES_S = 30.0
 HOURS_S = 300.0
+TRENDS_S = 60.0
+_TRENDS_FOR_S = 20.0
+"""Then the next tick goes on: parts are judged once a day, whenever in the day that is."""
 KEEPING_S = 3600.0
 _LINKS_KEPT = timedelta(days=90)
 _GRACE_S = 2.0
@@ -42,8 +46,13 @@ class Jobs:
         settings: JobsSettings,
         wall: Callable[[], datetime],
         beat: Callable[[str], None] = lambda _tick: None,
+        profiles: Mapping[str, Profile] | None = None,
     ) -> None:
-        """`beat` is called with the tick's name whenever it has ended, well or not."""
+        """`beat` is called with the tick's name whenever it has ended, well or not.
+
+        `profiles` say at which values models call for help; without them the rules that need it are silent.
+        """
+        self._profiles = profiles or {}
         self._store = store
         self._settings = settings
         self._wall = wall
@@ -64,6 +73,7 @@ class Jobs:
             "keeping": KEEPING_S,
             "minutes": MINUTES_S,
             "hours": HOURS_S,
+            "trends": TRENDS_S,
         }
 
     async def run(self) -> None:
@@ -76,6 +86,7 @@ class Jobs:
             "keeping": self._keeping,
             "minutes": partial(self._roll, roller.minutes),
             "hours": partial(self._roll, roller.hours_and_days),
+            "trends": self._trends,
         }
         for name, every_s in self.ticks.items():
             self._scheduler.add_job(
@@ -160,6 +171,14 @@ class Jobs:
     async def _roll(self, roll: Callable[[], Awaitable[int]]) -> None:
         await roll()
 
+    async def _trends(self) -> None:
+        clock = asyncio.get_running_loop().time
+        until = clock() + _TRENDS_FOR_S
+        while clock() < until:
+            async with self._store.transaction() as tx:
+                if not await pipeline.judge_trends(tx, self._profiles):
+                    return
+
     async def _keeping(self) -> None:
         """Forget what is too old, a piece at a time so that nothing waits for it."""
         readings = timedelta(days=self._settings.readings_days)
@@ -171,6 +190,7 @@ class Jobs:
             "rollup_minute": partial(retention.forget_minutes, keep=minutes),
             "rollup_hour": partial(retention.forget_hours, keep=hours),
             "quarantine": partial(retention.forget_quarantine, keep=quarantine),
+            "clock_sample": trends.forget_clock_samples,
             "link": partial(forget_links, keep=_LINKS_KEPT),
         }
         for name, forget in pieces.items():

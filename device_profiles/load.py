@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from device_profiles.rules import Problem, check
-from device_profiles.schema import Document, Line, Meaning, Points, Poll, Profile, Register, Write
+from device_profiles.schema import Document, Limits, Line, Meaning, Points, Poll, Profile, Register, Write
 
 MAX_BYTES = 1_000_000
 _PLACES: dict[str, type[msgspec.Struct]] = {
@@ -28,6 +28,7 @@ _PLACES: dict[str, type[msgspec.Struct]] = {
     "line": Line,
     "poll": Poll,
     "points": Points,
+    "limits": Limits,
     "registers": Register,
     "conditions": Meaning,
     "writes": Write,

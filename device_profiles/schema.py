@@ -181,6 +181,14 @@ class Poll(Struct, frozen=True, forbid_unknown_fields=True):
     slow_every: Annotated[int, Meta(ge=1, le=1000)] = 10
 
 
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """At which values a model itself calls for help; None where its document does not say."""
+
+    smoke_alarm: float | None = None
+    contaminated: float | None = None
+    low_battery: float | None = None
+
+
 class Points(Struct, frozen=True, forbid_unknown_fields=True):
     """A panel: one unit id, many detectors; point n's registers lie (n - first) * stride further on."""
 
@@ -205,6 +213,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     poll: Poll = Poll()
     writes: tuple[Write, ...] = ()
     points: Points | None = None
+    limits: Limits = Limits()
     unit_register: Annotated[int, Meta(ge=0, le=65536)] | None = None
     """Holding register that keeps the device's own unit, written by function 06; None: set on the device."""
     unit_min: Annotated[int, Meta(ge=1, le=247)] = 1

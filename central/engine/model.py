@@ -131,6 +131,8 @@ class Reason(StrEnum):
     EVENT_FAILED = "event_failed"
     GAP = "gap"
     CONFLICT = "conflict"
+    TREND_FOUND = "trend_found"
+    TREND_OVER = "trend_over"
 
 
 class ActKind(StrEnum):

@@ -7,6 +7,7 @@ from central.pipeline.events import Came, take_events
 from central.pipeline.people import act
 from central.pipeline.readings import Arrival, take_readings
 from central.pipeline.status import take_status
+from central.pipeline.trends import judge_trends
 from central.pipeline.unreadable import Envelope, envelope, take_unreadable_events, take_unreadable_readings
 from central.pipeline.watch import run_due, sweep
 
@@ -16,6 +17,7 @@ __all__ = [
     "Envelope",
     "act",
     "envelope",
+    "judge_trends",
     "run_due",
     "sweep",
     "take_events",

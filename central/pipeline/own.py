@@ -29,15 +29,20 @@ async def raise_own(
     reason: Reason,
     detail: Mapping[str, Any] | None = None,
     event: int | None = None,
+    place: Place | None = None,
 ) -> Alarm:
-    """Open the alarm, or add one to the count of the open one. `detail` is what people are shown."""
+    """Open the alarm, or add one to the count of the open one. `detail` is what people are shown.
+
+    Without `place` it is where the gateway stands.
+    """
     before = await work.open_alarm(gateway, part, condition)
     if before is not None:
         folded = {**before.detail, **(detail or {}), "folded": int(before.detail.get("folded", 0)) + 1}
         after = replace(before, detail=folded)
         work.save(after)
         return after
-    place = await sources.gateway_place(work.tx, gateway, area) if gateway else Place(area, known=True)
+    if place is None:
+        place = await sources.gateway_place(work.tx, gateway, area) if gateway else Place(area, known=True)
     seen = Observed(Seen.PRESENT, SEVERITY[condition], work.now)
     decision = observe(None, seen, policy_for(condition), work.now)
     birth = Birth(condition, gateway, part, place, work.now, detail)

@@ -15,7 +15,7 @@ from central.engine.decide import Seen
 from central.engine.model import AlarmState, Condition, Reason, Severity
 from central.pipeline.own import end_own, raise_own
 from central.pipeline.work import Work, together
-from central.store import alarms, configs, lanes, leases, sources
+from central.store import alarms, configs, lanes, leases, sources, trends
 from central.store.epoch import epoch
 from central.store.pool import Tx
 from central.store.sources import Source, Word
@@ -25,6 +25,8 @@ STUCK_EVENTS_S = 30.0
 """An event that waits longer for its answer, while the gateway beats, is stuck."""
 STUCK_LAP_S = 60.0
 """A line that runs without having finished a lap for so long is stuck."""
+CLOCK_NOTED_MINUTES = 2
+"""One sample an hour is enough to see a clock drift: the heartbeats of so many minutes of an hour give it."""
 CLOCK_OFF = timedelta(seconds=60)
 """A gateway's clock further off than this is wrong."""
 
@@ -60,6 +62,14 @@ async def take_status(
             )
 
     await together(tx, judge)
+    if not retained and status.clock is not None and tx.now.minute < CLOCK_NOTED_MINUTES:
+        await trends.note_clock(
+            tx,
+            gateway,
+            boot=status.boot,
+            synchronised=status.clock.synchronised,
+            offset_s=_offset_s(status, received_at),
+        )
     if not status.brief:  # else no whole heartbeat of this boot is known: it comes within half an hour
         await configs.reported(tx, gateway, applied_hash=status.config_hash, error=status.config_error)
     if since is None:
@@ -101,6 +111,14 @@ def _lap_stuck(bus: BusStatus, uptime_s: float) -> bool:
     if not bus.up:
         return False  # bus_down says it, by an event
     return (uptime_s if bus.lap_age_s is None else bus.lap_age_s) > STUCK_LAP_S
+
+
+def _offset_s(status: Status, received_at: datetime) -> float:
+    """The centre's clock minus the gateway's: as it measured that itself, else by the heartbeat's arrival."""
+    assert status.clock is not None, "asked of a heartbeat that tells its clock"
+    if status.clock.offset_ms is not None:
+        return status.clock.offset_ms / 1000
+    return _clock_off(status, received_at).total_seconds()
 
 
 def _clock_off(status: Status, received_at: datetime) -> timedelta:

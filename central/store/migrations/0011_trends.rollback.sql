@@ -1,0 +1,1 @@
+DROP TABLE finding, judged, clock_sample;
