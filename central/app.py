@@ -29,7 +29,7 @@ from central.ingest import Ingest
 from central.jobs import Jobs
 from central.notifier.channels import build_channels
 from central.proof import WorkerProof
-from central.store.errors import StoreDown, StoreError
+from central.store.errors import StoreConflict, StoreDown, StoreError, StoreNewer
 from central.store.migrate import migrate, pending
 from central.store.pool import Store
 from central.worker import Worker
@@ -213,7 +213,10 @@ async def _up_to_date(settings: Settings, stop: asyncio.Event, *, migrate_first:
                 _log.info("migrated", applied=applied)
                 return True
             missing = await asyncio.to_thread(pending, settings.dsn)
-        except StoreDown as error:
+        except StoreNewer as error:  # while an upgrade goes round, what has the old version must still run
+            _log.warning("running on a newer database", error=str(error))
+            return True
+        except (StoreDown, StoreConflict) as error:
             if not told:
                 _log.warning("waiting for the database", error=str(error))
             told = True
