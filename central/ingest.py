@@ -8,6 +8,7 @@ there is no connection the ear does not beat, and so no gateway is taken for sil
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import uuid
 import zlib
@@ -95,6 +96,7 @@ class Ingest:
         """`area` '' hears all; `alive` is said only while `others_alive` (the worker's progress) agrees."""
         self._store = store
         self._broker = broker
+        self._nodes = itertools.cycle([(broker.host, broker.port), *broker.also])
         self._area = area
         self._others_alive = others_alive
         self._random = random or Random()  # noqa: S311 -- jitter, not a secret
@@ -145,12 +147,13 @@ class Ingest:
         readings = [_Lane("readings", READING_QUEUE, READING_BYTES) for _ in range(READING_LANES)]
         status = _Lane("status", STATUS_QUEUE)
         self._lanes = [*urgent, *events, *readings, status]
-        async with self._client() as client:
+        host, port = next(self._nodes)
+        async with self._client(host, port) as client:
             await client.subscribe(up_filter(self._area or "+"), qos=1)
             _unless_cancelled()
             self.connected = True
             metrics.BROKER_CONNECTED.set(1)
-            _log.info("broker connected", host=self._broker.host, port=self._broker.port)
+            _log.info("broker connected", host=host, port=port)
             tasks = [
                 *(asyncio.create_task(self._work(client, lane)) for lane in self._lanes),
                 asyncio.create_task(self._beat()),
@@ -167,7 +170,7 @@ class Ingest:
                 self.connected = False
                 await end(tasks)
 
-    def _client(self) -> Client:
+    def _client(self, host: str, port: int) -> Client:
         broker = self._broker
         tls = None
         if broker.tls:
@@ -177,8 +180,8 @@ class Ingest:
                 keyfile=str(broker.key_file) if broker.key_file else None,
             )
         return Client(
-            broker.host,
-            broker.port,
+            host,
+            port,
             username=broker.username,
             password=broker.password,
             identifier=self._name,

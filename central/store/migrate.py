@@ -120,4 +120,6 @@ def _backend(dsn: str) -> yoyo.backends.DatabaseBackend:
     options = {key: str(value) for key, value in conninfo_to_dict(dsn).items() if value is not None}
     database = options.pop("dbname", "")
     options["options"] = f"{options.get('options', '')} -c lock_timeout={_LOCK_TIMEOUT_S * 1000:.0f}".strip()
-    return yoyo.get_backend(f"postgresql+psycopg:///{quote(database, safe='')}?{urlencode(options, quote_via=quote)}")
+    return yoyo.get_backend(
+        f"postgresql+psycopg:///{quote(database, safe='')}?{urlencode(options, quote_via=quote)}"
+    )

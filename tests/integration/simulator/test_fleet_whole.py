@@ -28,6 +28,7 @@ from simulator.fleet.plan import Outage, Plan
 from simulator.fleet.run import Ending, play
 from simulator.parts import free_port
 from tests.harness.broker import Broker
+from tests.harness.nats_cluster import NatsCluster
 from tests.harness.street import PROFILES, opened
 from tests.harness.wait import eventually
 
@@ -45,7 +46,7 @@ def sim(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @asynccontextmanager
-async def centre(dsn: str, broker: Broker, folder: Path) -> AsyncIterator[Store]:
+async def centre(dsn: str, broker: Broker | NatsCluster, folder: Path) -> AsyncIterator[Store]:
     """The real ingest, with the fleet registered from the files that the fleet itself wrote."""
     written = await asyncio.to_thread(
         sim, "--gateways", "20", "--detectors", "10", "--write-registry", str(folder)
@@ -54,7 +55,7 @@ async def centre(dsn: str, broker: Broker, folder: Path) -> AsyncIterator[Store]
     async with opened(dsn) as store:
         done = await run_import(store, read_folder(folder), by="test", profiles=PROFILES)
         assert len(done.reconfigured) == 20
-        ingest = Ingest(store, BrokerSettings(broker.host, broker.port))
+        ingest = Ingest(store, BrokerSettings(broker.host, broker.port, also=_further(broker)))
         task = asyncio.create_task(ingest.run())
         try:
             await eventually(lambda: ingest.connected, 15)
@@ -69,12 +70,16 @@ async def one(store: Store, query: str) -> Any:
         return next(iter(row.values()))
 
 
-async def played(broker: Broker, plan: Plan, *disturb: asyncio.Task[None]) -> dict[str, Any]:
+def _further(broker: Broker | NatsCluster) -> tuple[tuple[str, int], ...]:
+    return broker.also if isinstance(broker, NatsCluster) else ()
+
+
+async def played(broker: Broker | NatsCluster, plan: Plan, *disturb: asyncio.Task[None]) -> dict[str, Any]:
     said: list[str] = []
     try:
         return await play(
             plan,
-            Address(broker.host, broker.port),
+            Address(broker.host, broker.port, also=_further(broker)),
             salt=os.urandom(8).hex(),
             drain_s=60,
             ending=Ending(),
@@ -157,6 +162,33 @@ async def test_a_broker_that_is_killed_and_wiped_costs_a_fleet_nothing(
         told = await played(broker, plan, asyncio.create_task(kill()))
         assert told["connections_lost"] >= 1
         await assert_stored_is_sent(store, told)
+
+
+@pytest.mark.parametrize("node", [0, 1], ids=["that of ingest", "another"])
+async def test_a_node_of_a_broker_cluster_killed_under_load_costs_nothing(
+    database: str, nats_cluster: NatsCluster, tmp_path: Path, node: int
+) -> None:
+    """Three nodes, gateways on each: who was on the dead one goes on over another, all is stored once."""
+
+    async def kill() -> None:
+        await asyncio.sleep(3)
+        await asyncio.to_thread(nats_cluster.kill9, node)
+
+    plan = Plan(
+        names=NAMES,
+        connections=3,
+        seconds=9.0,
+        rate=1000.0,
+        readings_qos=0,
+        heartbeat_s=2.0,
+        alarms=10.0,
+        clear_after_s=0.0,
+    )
+    async with centre(database, nats_cluster, tmp_path / "registry") as store:
+        told = await played(nats_cluster, plan, asyncio.create_task(kill()))
+        assert told["connections_lost"] >= 1
+        await assert_stored_is_sent(store, told)
+        assert told["alarms"] == pytest.approx(90, abs=2)
 
 
 async def test_as_fast_as_acked_fills_the_window_and_loses_nothing(
