@@ -26,6 +26,7 @@ from central.config import Settings
 from central.ending import end
 from central.health import Health
 from central.ingest import Ingest
+from central.job_watch import NAME, JobWatch
 from central.jobs import Jobs
 from central.notifier.channels import build_channels
 from central.proof import WorkerProof
@@ -93,6 +94,9 @@ async def run(
             for tick, allowed_s in health_of_ticks.items():
                 health.expect(f"jobs {tick}", allowed_s)
             loops["jobs"] = lambda: Jobs(store, settings.jobs, _wall, health.beat).run()
+        if roles & {"worker", "jobs"}:  # the worker's process too: it is there when that of the jobs is not
+            health.expect(NAME, _TURN_S)
+            loops[NAME] = JobWatch(store, health.beat).run
         if listener is not None:
             api = _Api(store, settings, health, listener)
             loops["api"] = api.run
