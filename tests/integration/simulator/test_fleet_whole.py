@@ -27,8 +27,10 @@ from simulator.fleet.names import Names
 from simulator.fleet.plan import Outage, Plan
 from simulator.fleet.run import Ending, play
 from simulator.parts import free_port
-from tests.harness.broker import Broker
+from tests.harness.broker import Broker, Mosquitto
+from tests.harness.chaos import chaos_proxy
 from tests.harness.nats_cluster import NatsCluster
+from tests.harness.programs import require_program
 from tests.harness.street import PROFILES, opened
 from tests.harness.wait import eventually
 
@@ -189,6 +191,62 @@ async def test_a_node_of_a_broker_cluster_killed_under_load_costs_nothing(
         assert told["connections_lost"] >= 1
         await assert_stored_is_sent(store, told)
         assert told["alarms"] == pytest.approx(90, abs=2)
+
+
+async def test_a_burst_that_overflows_the_brokers_queue_loses_nothing_because_the_edge_resends(
+    database: str, tmp_path: Path
+) -> None:
+    """A queue of ten, and an ingest that confirms nothing for a while: dropped by the broker, stored by us."""
+    broker = _mosquitto(tmp_path, "max_inflight_messages 10\nmax_queued_messages 10\n")
+    try:
+        told = await _burst_while_ingest_is_slow(database, broker, tmp_path)
+    finally:
+        broker.kill9()
+    assert "messages are being dropped" in _log(broker)
+    assert told["readings"]["repeated"] + told["events"]["repeated"] > 0
+
+
+async def test_the_same_burst_stays_within_the_limits_that_are_deployed(
+    database: str, tmp_path: Path
+) -> None:
+    """Nothing is dropped: the deployed limits leave room for a busy moment."""
+    broker = _mosquitto(tmp_path, "")
+    try:
+        await _burst_while_ingest_is_slow(database, broker, tmp_path)
+    finally:
+        broker.kill9()
+    assert "messages are being dropped" not in _log(broker)
+
+
+def _mosquitto(folder: Path, extra: str) -> Mosquitto:
+    require_program("mosquitto", "mosquitto")
+    broker = Mosquitto(folder / "broker", extra=extra)
+    broker.start()
+    return broker
+
+
+def _log(broker: Mosquitto) -> str:
+    return (broker.folder / "mosquitto.log").read_text(errors="replace")
+
+
+async def _burst_while_ingest_is_slow(database: str, broker: Mosquitto, folder: Path) -> dict[str, Any]:
+    plan = Plan(
+        names=NAMES, seconds=6.0, rate=2000.0, heartbeat_s=2.0, storm=200, storm_at=2.5, clear_after_s=0.0
+    )
+
+    async with chaos_proxy(broker.host, broker.port) as between:
+
+        async def slow() -> None:
+            await asyncio.sleep(2)
+            between.delay_s = 2.0
+            await asyncio.sleep(3)
+            between.delay_s = 0.0
+
+        near = Mosquitto(folder, between.port)  # not started: an address
+        async with centre(database, near, folder / "registry") as store:
+            told = await played(broker, plan, asyncio.create_task(slow()))
+            await assert_stored_is_sent(store, told)
+    return told
 
 
 async def test_as_fast_as_acked_fills_the_window_and_loses_nothing(
