@@ -25,7 +25,7 @@ trap 'exit 1' HUP INT TERM
 rm -f "$folder"/.smokewatch-*.dump.part # of a run that was killed
 
 # pg_dump waits for the disk before it ends. It looks at one moment and blocks nobody but a migration.
-pg_dump --format=custom --no-owner --no-privileges --file="$part"
+pg_dump --format=custom --file="$part"
 pg_restore --list "$part" >"$part.list" || { rm -f "$part.list"; exit 1; }
 for table in event alarm delivery epoch; do
     grep -q " TABLE DATA public $table " "$part.list" ||

@@ -4,12 +4,13 @@
 #   deploy/restore.sh FILE NAME CONFIG
 #
 # CONFIG is the centre's file (central.toml); its database is not used, NAME is. Where the server is, and as whom,
-# is said by libpq's own variables (PGHOST, PGPORT, PGUSER, PGPASSFILE); that user may create databases.
+# is said by libpq's own variables (PGHOST, PGPORT, PGUSER, PGPASSFILE): as a superuser, or as the role that owns
+# the tables if it may create databases. That role must exist; all that is restored belongs to it again.
 # The backup is restored under a name that no program knows, brought up to date, and given a new epoch. Only then
 # does it get its name: nobody can speak for it under the epoch of the one that was lost.
 # SMOKEWATCH_CENTRAL: the program, when it is not found as smokewatch-central.
 set -eu
-[ $# -eq 3 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -eq 3 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 file=$1
 name=$2
 config=$3
@@ -38,9 +39,11 @@ rename() {
 }
 
 listed=$(pg_restore --list "$file") || { echo "restore: $file is no backup" >&2; exit 1; }
+owner=$(printf '%s\n' "$listed" | sed -n 's/^[0-9]*; [0-9]* [0-9]* TABLE public event //p')
+[ -n "$owner" ] || { echo "restore: $file is no backup of Smokewatch" >&2; exit 1; }
 stopped
 server "DROP DATABASE IF EXISTS $staging WITH (FORCE)" # of a run that did not end
-server "CREATE DATABASE $staging TEMPLATE template0"
+server "CREATE DATABASE $staging OWNER \"$owner\" TEMPLATE template0 ENCODING 'UTF8'"
 trap 'server "DROP DATABASE IF EXISTS $staging WITH (FORCE)" || true' EXIT
 trap 'exit 1' HUP INT TERM
 
@@ -48,14 +51,16 @@ if printf '%s\n' "$listed" | grep -q ' EXTENSION - timescaledb'; then
     inside "CREATE EXTENSION timescaledb" ||
         { echo "restore: this backup is of TimescaleDB, and this server has none of that version" >&2; exit 1; }
     inside "SELECT timescaledb_pre_restore()"
-    pg_restore --exit-on-error --no-owner --no-privileges --no-comments --dbname="$staging" "$file"
+    pg_restore --exit-on-error --no-comments --dbname="$staging" "$file"
     inside "SELECT timescaledb_post_restore()"
 else
-    pg_restore --exit-on-error --single-transaction --no-owner --no-privileges --no-comments --dbname="$staging" "$file"
+    pg_restore --exit-on-error --single-transaction --no-comments --dbname="$staging" "$file"
 fi
 inside "ANALYZE"
+server "ALTER DATABASE $staging SET role = '$owner'" # what the next two make belongs to the same role
 SMOKEWATCH_DATABASE_DSN="dbname=$staging" "$central" migrate --config "$config"
 SMOKEWATCH_DATABASE_DSN="dbname=$staging" "$central" admin new-epoch --config "$config"
+server "ALTER DATABASE $staging RESET role"
 
 stopped
 if [ "$(server "SELECT count(*) FROM pg_database WHERE datname = '$name'")" != 0 ]; then

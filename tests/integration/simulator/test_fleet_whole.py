@@ -196,7 +196,7 @@ async def test_a_node_of_a_broker_cluster_killed_under_load_costs_nothing(
 async def test_a_burst_that_overflows_the_brokers_queue_loses_nothing_because_the_edge_resends(
     database: str, tmp_path: Path
 ) -> None:
-    """A queue of ten, and an ingest that confirms nothing for a while: dropped by the broker, stored by us."""
+    """A queue of ten, and an ingest that confirms nothing for a while: dropped there, stored here."""
     broker = _mosquitto(tmp_path, "max_inflight_messages 10\nmax_queued_messages 10\n")
     try:
         told = await _burst_while_ingest_is_slow(database, broker, tmp_path)
@@ -329,6 +329,29 @@ async def test_streets_and_connections_may_be_several(database: str, broker: Bro
     for lane in ("readings", "events"):
         assert told[lane]["recorded"] == told[lane]["acked"] > 0, told
     assert (told["strangers"], told["refused"]) == (0, 0)
+
+
+async def test_each_area_may_have_an_ingest_of_its_own(database: str, broker: Broker) -> None:
+    """Two streets, two ears, neither hears the other's: all is stored once."""
+    names = Names("town", 6, 5, areas=2)
+    plan = Plan(names=names, connections=2, seconds=3.0, rate=300.0, alarms=5.0, clear_after_s=0.0)
+    async with opened(database) as store:
+        ears = [
+            Ingest(store, BrokerSettings(broker.host, broker.port), area=names.area(area))
+            for area in range(2)
+        ]
+        tasks = [asyncio.create_task(ear.run()) for ear in ears]
+        try:
+            await eventually(lambda: all(ear.connected for ear in ears), 15)
+            told = await played(broker, plan)
+        finally:
+            await end(tasks)
+        for lane, table in (("readings", "readings"), ("events", "event")):
+            assert told[lane]["recorded"] == told[lane]["acked"] > 0, told
+            assert await one(store, f"SELECT count(*) FROM {table}") == told[lane]["recorded"]
+        heard = await one(store, "SELECT array_agg(DISTINCT area ORDER BY area) FROM ear")
+        assert heard == [names.area(0), names.area(1)]
+        assert await one(store, "SELECT count(DISTINCT area) FROM event") == 2
 
 
 def test_a_fleet_that_nobody_answers_says_so_and_fails(broker: Broker) -> None:
