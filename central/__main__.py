@@ -1,7 +1,7 @@
 """`smokewatch-central`: argv in, exit code out. Law of this file: it parses and says; others do.
 
 Exit codes: 0 done, 1 it did not work, 2 the command line or the configuration is wrong, 3 migrations are
-pending.
+pending, 4 the database is newer than this program.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ examples:
   smokewatch-central admin --help                 gateways, detectors, people, tokens
 
 The configuration is FILE, --config FILE, ${CONFIG_VARIABLE}, or {DEFAULT_CONFIG}, in this order.
+"""
+_MIGRATE_CODES = """\
+exit codes:
+  0  the database is up to date
+  1  it cannot be reached, or a migration failed and was rolled back
+  2  the command line or the configuration is wrong
+  3  --check: migrations are pending, one a line on standard output
+  4  the database is newer than this program: it has migrations that are not known here
 """
 _ROLE_HELP = {
     "serve": "run all roles in one process",
@@ -71,10 +79,16 @@ def _parser() -> argparse.ArgumentParser:
         add_config_argument(role)
         role.add_argument("--migrate", action="store_true", help="apply pending migrations first")
     migrating = commands.add_parser(
-        "migrate", help="bring the database up to date", description="Apply pending migrations."
+        "migrate",
+        help="bring the database up to date",
+        description="Apply pending migrations, while the centre runs.",
+        epilog=_MIGRATE_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config_argument(migrating)
-    migrating.add_argument("--check", action="store_true", help="only say what is pending (exit code 3)")
+    migrating.add_argument(
+        "--check", action="store_true", help="change nothing, only say what is pending (exit code 3)"
+    )
     checking = commands.add_parser(
         "check-config", help="say what is wrong with the configuration", description="Check the file."
     )
@@ -117,7 +131,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _migrate(args: argparse.Namespace) -> int:
     settings = _settings(args)
-    from central.store.errors import StoreError
+    from central.store.errors import StoreError, StoreNewer
     from central.store.migrate import migrate, pending
 
     try:
@@ -128,6 +142,9 @@ def _migrate(args: argparse.Namespace) -> int:
             print(f"{len(missing)} pending" if missing else "the database is up to date")
             return 3 if missing else 0
         applied = migrate(settings.dsn)
+    except StoreNewer as error:
+        print(f"{settings.path}: {error}", file=sys.stderr)
+        return 4
     except StoreError as error:
         print(f"{settings.path}: database: {error}", file=sys.stderr)
         return 1

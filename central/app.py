@@ -26,10 +26,11 @@ from central.config import Settings
 from central.ending import end
 from central.health import Health
 from central.ingest import Ingest
+from central.job_watch import NAME, JobWatch
 from central.jobs import Jobs
 from central.notifier.channels import build_channels
 from central.proof import WorkerProof
-from central.store.errors import StoreDown, StoreError
+from central.store.errors import StoreConflict, StoreDown, StoreError, StoreNewer
 from central.store.migrate import migrate, pending
 from central.store.pool import Store
 from central.worker import Worker
@@ -94,6 +95,9 @@ async def run(
             for tick, allowed_s in health_of_ticks.items():
                 health.expect(f"jobs {tick}", allowed_s)
             loops["jobs"] = lambda: Jobs(store, settings.jobs, _wall, health.beat, load_profiles()).run()
+        if roles & {"worker", "jobs"}:  # the worker's process too: it is there when that of the jobs is not
+            health.expect(NAME, _TURN_S)
+            loops[NAME] = JobWatch(store, health.beat).run
         if listener is not None:
             api = _Api(store, settings, health, listener)
             loops["api"] = api.run
@@ -214,7 +218,10 @@ async def _up_to_date(settings: Settings, stop: asyncio.Event, *, migrate_first:
                 _log.info("migrated", applied=applied)
                 return True
             missing = await asyncio.to_thread(pending, settings.dsn)
-        except StoreDown as error:
+        except StoreNewer as error:  # while an upgrade goes round, what has the old version must still run
+            _log.warning("running on a newer database", error=str(error))
+            return True
+        except (StoreDown, StoreConflict) as error:
             if not told:
                 _log.warning("waiting for the database", error=str(error))
             told = True

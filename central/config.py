@@ -38,6 +38,8 @@ class BrokerSettings:
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    also: tuple[tuple[str, int], ...] = ()
+    """Further nodes of the same broker, host and port: tried in turn when one is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Settings:
 
 _Port = Annotated[int, Meta(ge=1, le=65535)]
 _S = TypeVar("_S", bound=Struct)
+_Address = Annotated[str, Meta(pattern=r"^.+:[0-9]{1,5}$", max_length=260)]
 _Word = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
@@ -112,6 +115,7 @@ class _Broker(Struct, frozen=True):
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    also: list[_Address] = []
 
 
 class _Ingest(Struct, frozen=True):
@@ -290,7 +294,15 @@ def _broker(path: Path, broker: _Broker, environment: Mapping[str, str]) -> Brok
         ca_file=files["ca_file"],
         cert_file=files["cert_file"],
         key_file=files["key_file"],
+        also=tuple(_address(path, each) for each in broker.also),
     )
+
+
+def _address(path: Path, text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not 1 <= int(port) <= 65535:
+        fail(path, f"broker.also: {text!r}: no port {port}: give host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _http(path: Path, http: _Http) -> HttpSettings:

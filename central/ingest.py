@@ -10,6 +10,7 @@ there is no connection the ear does not beat, and so no gateway is taken for sil
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import uuid
 import zlib
@@ -69,6 +70,7 @@ class Ingest:
         """`area` '' hears all; `alive` is said only while `others_alive` (the worker's progress) agrees."""
         self._store = store
         self._broker = broker
+        self._nodes = itertools.cycle([(broker.host, broker.port), *broker.also])
         self._area = area
         self._others_alive = others_alive
         self._random = random or Random()  # noqa: S311 -- jitter, not a secret
@@ -113,14 +115,15 @@ class Ingest:
         urgent = [Lane("urgent", EVENT_QUEUE, EVENT_BYTES) for _ in range(URGENT_LANES)]
         status = Lane("status", STATUS_QUEUE)
         self._lanes = [*urgent, *events, status]
-        async with self._client() as client:
+        host, port = next(self._nodes)
+        async with self._client(host, port) as client:
             area = self._area or "+"
             wanted = [(up_filter(area, channel), 1) for channel in (Channel.EVENTS, Channel.STATUS)]
             await client.subscribe(wanted)
             unless_cancelled()
             self.connected = True
             metrics.BROKER_CONNECTED.set(1)
-            _log.info("broker connected", host=self._broker.host, port=self._broker.port)
+            _log.info("broker connected", host=host, port=port)
 
             async def say(answers: list[Answer]) -> None:
                 await asyncio.gather(*(client.publish(topic, payload, qos=1) for topic, payload in answers))
@@ -140,7 +143,7 @@ class Ingest:
             finally:
                 await end(tasks)
 
-    def _client(self) -> Client:
+    def _client(self, host: str, port: int) -> Client:
         broker = self._broker
         tls = None
         if broker.tls:
@@ -150,8 +153,8 @@ class Ingest:
                 keyfile=str(broker.key_file) if broker.key_file else None,
             )
         return Client(
-            broker.host,
-            broker.port,
+            host,
+            port,
             username=broker.username,
             password=broker.password,
             identifier=self._name,

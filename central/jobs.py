@@ -17,6 +17,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from central import metrics, pipeline
 from central.config import JobsSettings
 from central.store import deliveries, retention, trends
+from central.store import jobs as records
 from central.store.errors import StoreError
 from central.store.links import forget_links
 from central.store.pool import Store, Tx
@@ -58,6 +59,7 @@ class Jobs:
         self._wall = wall
         self._beat = beat
         self._failing: dict[str, str] = {}
+        self._expected = False
         self._running: set[asyncio.Task[None]] = set()
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -129,7 +131,10 @@ class Jobs:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         try:
+            await self._expect()
             await work()
+            async with self._store.transaction() as tx:
+                await records.succeeded(tx, name)
         except StoreError as error:
             self._say(name, type(error).__name__, str(error))
         except Exception as error:  # noqa: BLE001 -- whatever it was, the next tick goes on
@@ -141,6 +146,13 @@ class Jobs:
             if self._failing.pop(name, None):
                 _log.info("a tick works again", tick=name)
         self._beat(f"jobs {name}")
+
+    async def _expect(self) -> None:
+        """Put on record which jobs there are, for whoever watches them: central/job_watch.py."""
+        if not self._expected:
+            async with self._store.transaction() as tx:
+                await records.expect(tx, self.ticks)
+            self._expected = True
 
     def _say(self, name: str, kind: str, text: str) -> None:
         """Log the change, not the tick."""

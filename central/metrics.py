@@ -54,6 +54,9 @@ OLDEST_DELIVERY_S = Gauge(
 )
 BROKER_CONNECTED = Gauge("smokewatch_broker_connected", "1 while ingest hears the broker", registry=_REGISTRY)
 LOOP_AGE_S = Gauge("smokewatch_loop_age_seconds", "Since the loop last turned", ["loop"], registry=_REGISTRY)
+JOB_AGE_S = Gauge(
+    "smokewatch_job_success_age_seconds", "Since the periodic job last succeeded", ["job"], registry=_REGISTRY
+)
 LOOP_FAILURES = Counter(
     "smokewatch_loop_failures",
     "Loops that ended with an error and were started again",

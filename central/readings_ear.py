@@ -7,6 +7,7 @@ and the gateways, which hold their readings until they are answered; nothing is 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 import uuid
 import zlib
@@ -42,6 +43,7 @@ class ReadingsEar:
     def __init__(self, intake: Intake, broker: BrokerSettings, area: str, random: Random) -> None:
         self._intake = intake
         self._broker = broker
+        self._nodes = itertools.cycle([(broker.host, broker.port), *broker.also])
         self._filter = up_filter(area or "+", Channel.READINGS)
         self._random = random
         self._name = f"smokewatch-readings-{area or 'all'}-{uuid.uuid4().hex[:12]}"
@@ -60,7 +62,8 @@ class ReadingsEar:
         self._lanes = [Lane("readings", _QUEUE, AT_ONCE_BYTES) for _ in range(LANES)]
         self.deaf = False
         try:
-            line = await open_line(self._where(), self._name, [(self._filter, 0)], self._heard)
+            where = self._where(*next(self._nodes))
+            line = await open_line(where, self._name, [(self._filter, 0)], self._heard)
         except LineError as error:
             return str(error)
         self._line = line
@@ -69,7 +72,7 @@ class ReadingsEar:
             asyncio.create_task(line.keep_alive()),
         ]
         self.connected = True
-        _log.info("broker connected", of="readings", host=self._broker.host, port=self._broker.port)
+        _log.info("broker connected", of="readings", host=where.host, port=where.port)
         try:
             ended: list[asyncio.Future[Any]] = [*tasks, line.lost]
             done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
@@ -82,14 +85,14 @@ class ReadingsEar:
             await end(tasks)
             await line.close()
 
-    def _where(self) -> Broker:
+    def _where(self, host: str, port: int) -> Broker:
         broker = self._broker
         context = None
         if broker.tls:
             context = ssl.create_default_context(cafile=str(broker.ca_file) if broker.ca_file else None)
             if broker.cert_file:
                 context.load_cert_chain(broker.cert_file, broker.key_file)
-        return Broker(broker.host, broker.port, broker.username, broker.password, context)
+        return Broker(host, port, broker.username, broker.password, context)
 
     def _heard(self, topic: bytes, payload: bytes, retained: bool) -> None:
         if len(payload) > _LARGEST:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mqtt_line import packets
 from mqtt_line.packets import Kind, Packet, PacketError, Reader
@@ -39,6 +39,13 @@ class Broker:
     username: str | None = None
     password: str | None = None
     tls: ssl.SSLContext | None = None
+    also: tuple[tuple[str, int], ...] = ()
+    """Further nodes of the same broker: host and port."""
+
+    def node(self, turn: int) -> Broker:
+        """The node that is tried at a turn: the first one at 0, then the others, then all over again."""
+        host, port = ((self.host, self.port), *self.also)[turn % (1 + len(self.also))]
+        return replace(self, host=host, port=port)
 
 
 class Line(asyncio.Protocol):

@@ -10,6 +10,7 @@ from tests.harness.database import (
     empty_database,
     own_database_server,
 )
+from tests.harness.nats_cluster import nats_cluster
 
 __all__ = [
     "broker",
@@ -17,6 +18,7 @@ __all__ = [
     "database_server",
     "database_template",
     "empty_database",
+    "nats_cluster",
     "own_database_server",
 ]
 

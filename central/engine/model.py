@@ -126,6 +126,8 @@ class Reason(StrEnum):
     HEARD_AGAIN = "heard_again"
     BY_STATUS = "by_status"
     NOBODY_LISTENS = "nobody_listens"
+    JOB_STUCK = "job_stuck"
+    JOB_WORKS = "job_works"
     CENTRE_SILENT = "centre_silent"
     """We did not answer in time, or said nothing: the gateway called by itself."""
     EVENT_FAILED = "event_failed"

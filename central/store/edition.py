@@ -20,10 +20,13 @@ PostgreSQL lets anybody set it."""
 
 
 def timescaledb_available(conn: psycopg.Connection) -> bool:
-    """Whether the extension is installed on the server and preloaded."""
+    """Whether the extension is installed on the server and preloaded; any role may ask.
+
+    Only a superuser may read which libraries are preloaded, but the loader leaves a setting that all can see.
+    """
     row = conn.execute(
         "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')"
-        " AND current_setting('shared_preload_libraries') LIKE '%timescaledb%'"
+        " AND current_setting('timescaledb.disable_load', true) IS NOT NULL"
     ).fetchone()
     return bool(row and row[0])
 

@@ -17,3 +17,7 @@ class StoreConflict(StoreError):  # noqa: N818
 
 class StoreRefused(StoreError):  # noqa: N818
     """A rule of the schema forbids it (unique, foreign key, check): a caller's or a person's mistake."""
+
+
+class StoreNewer(StoreError):  # noqa: N818
+    """It was made by a newer version of this program, which the text names: install that one."""

@@ -49,6 +49,8 @@ class Run:
         self._salt = salt
         self._say = say or _to_stderr
         self._lines: list[Line | None] = [None] * plan.connections
+        self._turns = list(range(plan.connections))
+        """Which node of the broker each connection tries next: they are spread, and move on when refused."""
         self._zero = time.perf_counter()
         self._cpu_zero = time.process_time()
         self._cpu_s = 0.0
@@ -153,7 +155,9 @@ class Run:
 
     async def _open(self, number: int) -> Line:
         name = f"smokewatch-fleet-{secrets.token_hex(6)}-{number}"
-        line = await open_line(self._broker, name, self.fleet.filters(number), self._heard)
+        turn, self._turns[number] = self._turns[number], self._turns[number] + 1
+        line = await open_line(self._broker.node(turn), name, self.fleet.filters(number), self._heard)
+        self._turns[number] = turn
         self.fleet.line_up(number)
         return line
 

@@ -74,7 +74,9 @@ class Nats:
             config = self.folder.resolve() / "nats.conf"
             store = self.folder.resolve() / "store"
             config.write_text(_CONFIG.format(host=self.host, port=self.port, store=store), encoding="utf-8")
-            self._child.start([_binary(), "-c", str(config)], lambda _pid: accepts_mqtt(self.host, self.port))
+            self._child.start(
+                [nats_server(), "-c", str(config)], lambda _pid: accepts_mqtt(self.host, self.port)
+            )
         except BaseException:
             self._lock.release()
             raise
@@ -109,7 +111,8 @@ def accepts_mqtt(host: str, port: int) -> bool:
     return answer == _ACCEPTED
 
 
-def _binary() -> str:
+def nats_server() -> str:
+    """Where the program is. Raises PartError."""
     path = Path(sysconfig.get_path("scripts")) / "nats-server"
     found = str(path) if path.exists() else shutil.which("nats-server")
     if found is None:

@@ -16,9 +16,10 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import psycopg
 import pytest
 
-from central import app
+from central import app, job_watch
 from central.config import Settings, read_settings
 from central.health import Health
 from central.store.migrate import migrate, pending
@@ -26,7 +27,7 @@ from simulator.parts.ports import free_port
 from tests.harness.broker import Broker
 from tests.harness.database import Server, new_database
 from tests.harness.sinks import SECRET, Say, sink
-from tests.harness.town import batch, event, open_town, send
+from tests.harness.town import batch, event, found, open_town, send
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
 
@@ -155,6 +156,39 @@ async def test_missing_migrations_are_named_and_applied_on_demand(
         30,
     )
     assert await asyncio.to_thread(pending, empty_database) == []
+
+
+async def test_a_program_that_is_older_than_its_database_goes_on_watching(
+    tmp_path: Path, database: str, broker: Broker
+) -> None:
+    """While an upgrade goes round machines, or was taken back: a restart of ours must not end the watch."""
+    with psycopg.connect(database, autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO _yoyo_migration (migration_hash, migration_id, applied_at_utc)"
+            " VALUES ('f', '9999_later', now())"
+        )
+    port = free_port()
+    settings = read_settings(write_config(tmp_path, database, broker.port, port), {})
+    async with running(settings):
+        await eventually(lambda: is_ready(port), 30, "ready")
+
+
+async def test_the_workers_process_notices_that_nobody_runs_the_jobs(
+    tmp_path: Path, database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process of the jobs is gone: who is left raises the alarm, and sends it."""
+    monkeypatch.setattr(job_watch, "LOOK_S", 0.1)
+    found(database)
+    with psycopg.connect(database, autocommit=True) as conn:
+        conn.execute("INSERT INTO job VALUES ('due', interval '1 second', now() - interval '5 minutes')")
+    settings = read_settings(write_config(tmp_path, database, broker.port, free_port()), {})
+    query = (
+        "SELECT delivery.state FROM delivery JOIN alarm ON alarm.id = delivery.alarm"
+        " WHERE alarm.part = 'job:due:street' AND delivery.worker = 'desk' AND delivery.state = 'sent'"
+    )
+    with psycopg.connect(database, autocommit=True) as conn:
+        async with running(settings, frozenset({"worker"})):
+            await eventually(lambda: conn.execute(query).fetchone(), 20, "the desk is told")
 
 
 async def test_a_busy_port_is_named(tmp_path: Path, database: str, broker: Broker) -> None:

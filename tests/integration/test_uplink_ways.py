@@ -21,7 +21,7 @@ from edge_agent.publisher import Publisher
 from edge_agent.readings import ReadingBuffer, Readings
 from edge_agent.ways import UNHEARD_S
 from simulator.parts import Nats, free_port
-from simulator.parts.broker import _binary
+from simulator.parts.broker import nats_server
 from simulator.parts.child import Child
 from simulator.parts.ports import is_free
 from tests.harness.centre import centre
@@ -103,7 +103,7 @@ def web(tmp_path: Path) -> Iterator[tuple[int, int, Path]]:
     )
     child = Child("the broker", folder / "log")
     child.start(
-        [_binary(), "-c", str(folder / "nats.conf")], lambda _pid: not (is_free(plain) or is_free(secure))
+        [nats_server(), "-c", str(folder / "nats.conf")], lambda _pid: not (is_free(plain) or is_free(secure))
     )
     yield plain, secure, folder / "ca.crt"
     child.kill9()

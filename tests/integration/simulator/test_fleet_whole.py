@@ -27,7 +27,10 @@ from simulator.fleet.names import Names
 from simulator.fleet.plan import Outage, Plan
 from simulator.fleet.run import Ending, play
 from simulator.parts import free_port
-from tests.harness.broker import Broker
+from tests.harness.broker import Broker, Mosquitto
+from tests.harness.chaos import chaos_proxy
+from tests.harness.nats_cluster import NatsCluster
+from tests.harness.programs import require_program
 from tests.harness.street import PROFILES, opened
 from tests.harness.wait import eventually
 
@@ -45,7 +48,7 @@ def sim(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @asynccontextmanager
-async def centre(dsn: str, broker: Broker, folder: Path) -> AsyncIterator[Store]:
+async def centre(dsn: str, broker: Broker | NatsCluster, folder: Path) -> AsyncIterator[Store]:
     """The real ingest, with the fleet registered from the files that the fleet itself wrote."""
     written = await asyncio.to_thread(
         sim, "--gateways", "20", "--detectors", "10", "--write-registry", str(folder)
@@ -54,7 +57,7 @@ async def centre(dsn: str, broker: Broker, folder: Path) -> AsyncIterator[Store]
     async with opened(dsn) as store:
         done = await run_import(store, read_folder(folder), by="test", profiles=PROFILES)
         assert len(done.reconfigured) == 20
-        ingest = Ingest(store, BrokerSettings(broker.host, broker.port))
+        ingest = Ingest(store, BrokerSettings(broker.host, broker.port, also=_further(broker)))
         task = asyncio.create_task(ingest.run())
         try:
             await eventually(lambda: ingest.connected and ingest.readings.connected, 15)
@@ -69,12 +72,16 @@ async def one(store: Store, query: str) -> Any:
         return next(iter(row.values()))
 
 
-async def played(broker: Broker, plan: Plan, *disturb: asyncio.Task[None]) -> dict[str, Any]:
+def _further(broker: Broker | NatsCluster) -> tuple[tuple[str, int], ...]:
+    return broker.also if isinstance(broker, NatsCluster) else ()
+
+
+async def played(broker: Broker | NatsCluster, plan: Plan, *disturb: asyncio.Task[None]) -> dict[str, Any]:
     said: list[str] = []
     try:
         return await play(
             plan,
-            Address(broker.host, broker.port),
+            Address(broker.host, broker.port, also=_further(broker)),
             salt=os.urandom(8).hex(),
             drain_s=60,
             ending=Ending(),
@@ -160,6 +167,89 @@ async def test_a_broker_that_is_killed_and_wiped_costs_a_fleet_nothing(
         await assert_stored_is_sent(store, told)
 
 
+@pytest.mark.parametrize("node", [0, 1], ids=["that of ingest", "another"])
+async def test_a_node_of_a_broker_cluster_killed_under_load_costs_nothing(
+    database: str, nats_cluster: NatsCluster, tmp_path: Path, node: int
+) -> None:
+    """Three nodes, gateways on each: who was on the dead one goes on over another, all is stored once."""
+
+    async def kill() -> None:
+        await asyncio.sleep(3)
+        await asyncio.to_thread(nats_cluster.kill9, node)
+
+    plan = Plan(
+        names=NAMES,
+        connections=3,
+        seconds=9.0,
+        rate=1000.0,
+        readings_qos=0,
+        heartbeat_s=2.0,
+        alarms=10.0,
+        clear_after_s=0.0,
+    )
+    async with centre(database, nats_cluster, tmp_path / "registry") as store:
+        told = await played(nats_cluster, plan, asyncio.create_task(kill()))
+        assert told["connections_lost"] >= 1
+        await assert_stored_is_sent(store, told)
+        assert told["alarms"] == pytest.approx(90, abs=2)
+
+
+async def test_a_burst_that_overflows_the_brokers_queue_loses_nothing_because_the_edge_resends(
+    database: str, tmp_path: Path
+) -> None:
+    """A queue of ten, and an ingest that confirms nothing for a while: dropped there, stored here."""
+    broker = _mosquitto(tmp_path, "max_inflight_messages 10\nmax_queued_messages 10\n")
+    try:
+        told = await _burst_while_ingest_is_slow(database, broker, tmp_path)
+    finally:
+        broker.kill9()
+    assert "messages are being dropped" in _log(broker)
+    assert told["readings"]["repeated"] + told["events"]["repeated"] > 0
+
+
+async def test_the_same_burst_stays_within_the_limits_that_are_deployed(
+    database: str, tmp_path: Path
+) -> None:
+    """Nothing is dropped: the deployed limits leave room for a busy moment."""
+    broker = _mosquitto(tmp_path, "")
+    try:
+        await _burst_while_ingest_is_slow(database, broker, tmp_path)
+    finally:
+        broker.kill9()
+    assert "messages are being dropped" not in _log(broker)
+
+
+def _mosquitto(folder: Path, extra: str) -> Mosquitto:
+    require_program("mosquitto", "mosquitto")
+    broker = Mosquitto(folder / "broker", extra=extra)
+    broker.start()
+    return broker
+
+
+def _log(broker: Mosquitto) -> str:
+    return (broker.folder / "mosquitto.log").read_text(errors="replace")
+
+
+async def _burst_while_ingest_is_slow(database: str, broker: Mosquitto, folder: Path) -> dict[str, Any]:
+    plan = Plan(
+        names=NAMES, seconds=6.0, rate=2000.0, heartbeat_s=2.0, storm=200, storm_at=2.5, clear_after_s=0.0
+    )
+
+    async with chaos_proxy(broker.host, broker.port) as between:
+
+        async def slow() -> None:
+            await asyncio.sleep(2)
+            between.delay_s = 2.0
+            await asyncio.sleep(3)
+            between.delay_s = 0.0
+
+        near = Mosquitto(folder, between.port)  # not started: an address
+        async with centre(database, near, folder / "registry") as store:
+            told = await played(broker, plan, asyncio.create_task(slow()))
+            await assert_stored_is_sent(store, told)
+    return told
+
+
 async def test_as_fast_as_acked_fills_the_window_and_loses_nothing(
     database: str, broker: Broker, tmp_path: Path
 ) -> None:
@@ -240,6 +330,29 @@ async def test_streets_and_connections_may_be_several(database: str, broker: Bro
     for lane in ("readings", "events"):
         assert told[lane]["recorded"] == told[lane]["acked"] > 0, told
     assert (told["strangers"], told["refused"]) == (0, 0)
+
+
+async def test_each_area_may_have_an_ingest_of_its_own(database: str, broker: Broker) -> None:
+    """Two streets, two ears, neither hears the other's: all is stored once."""
+    names = Names("town", 6, 5, areas=2)
+    plan = Plan(names=names, connections=2, seconds=3.0, rate=300.0, alarms=5.0, clear_after_s=0.0)
+    async with opened(database) as store:
+        ears = [
+            Ingest(store, BrokerSettings(broker.host, broker.port), area=names.area(area))
+            for area in range(2)
+        ]
+        tasks = [asyncio.create_task(ear.run()) for ear in ears]
+        try:
+            await eventually(lambda: all(ear.connected for ear in ears), 15)
+            told = await played(broker, plan)
+        finally:
+            await end(tasks)
+        for lane, table in (("readings", "readings"), ("events", "event")):
+            assert told[lane]["recorded"] == told[lane]["acked"] > 0, told
+            assert await one(store, f"SELECT count(*) FROM {table}") == told[lane]["recorded"]
+        heard = await one(store, "SELECT array_agg(DISTINCT area ORDER BY area) FROM ear")
+        assert heard == [names.area(0), names.area(1)]
+        assert await one(store, "SELECT count(DISTINCT area) FROM event") == 2
 
 
 def test_a_fleet_that_nobody_answers_says_so_and_fails(broker: Broker) -> None:

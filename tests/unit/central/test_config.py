@@ -54,6 +54,13 @@ def test_secrets_come_from_files_or_the_environment_and_never_show(tmp_path: Pat
     assert "mqtt-secret" not in repr(settings)
 
 
+def test_a_broker_may_have_further_addresses(tmp_path: Path) -> None:
+    """Names and numbers, IPv6 in brackets; without them there is one."""
+    assert read(tmp_path, GOOD).broker.also == ()
+    also = read(tmp_path, GOOD + 'also = ["two.example:8883", "[fd00::3]:1883"]\n').broker.also
+    assert also == (("two.example", 8883), ("fd00::3", 1883))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -66,6 +73,8 @@ def test_secrets_come_from_files_or_the_environment_and_never_show(tmp_path: Pat
         (GOOD + '[http]\npublic_url = "fire.example"\n', "http.public_url: 'fire.example' is no web address"),
         (GOOD + '[ingest]\narea = "Süd"\n', "ingest.area"),
         (GOOD + "broker = 3\n", "unknown key"),
+        (GOOD + 'also = ["10.0.0.2"]\n', "broker.also"),
+        (GOOD + 'also = ["b:0"]\n', "broker.also: 'b:0': no port 0"),
         (GOOD + 'ca_file = "no.pem"\n', "broker.ca_file: no file"),
         (GOOD + 'password_file = "no.txt"\n', "broker.password_file: cannot read"),
         (GOOD.replace("[broker]", '[broker]\ncert_file = "central.toml"'), "belong together"),

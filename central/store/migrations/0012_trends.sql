@@ -1,4 +1,4 @@
--- depends: 0010_rollups
+-- depends: 0011_jobs
 -- What the rules for early warnings found, when each part was judged last, and what they need of gateways' clocks.
 
 CREATE TABLE finding (
