@@ -1,6 +1,7 @@
 """Fixtures for every test; what they do lives in `tests/harness`."""
 
 import structlog
+from hypothesis import settings
 
 from tests.harness.broker import broker
 from tests.harness.database import (
@@ -29,3 +30,7 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+# A machine that is busy is no fault of what is tested.
+settings.register_profile("unhurried", settings.default, deadline=None)
+settings.load_profile("unhurried")

@@ -16,6 +16,13 @@ SPANS = (timedelta(minutes=9), timedelta(hours=5), timedelta(days=2), timedelta(
 async def answers(store: Store, detectors: list[str], begin: datetime, end: datetime) -> dict[str, Any]:
     """By question and parameters. Nothing in it depends on when it is asked."""
     found: dict[str, Any] = {}
+    places: list[dict[str, Any]] = [
+        {},
+        {"area": "street"},
+        {"grid": "g1"},
+        {"building": "b1"},
+        {"building": "none"},
+    ]
     for detector in detectors:
         for span in SPANS:
             async with store.transaction() as tx:
@@ -25,7 +32,7 @@ async def answers(store: Store, detectors: list[str], begin: datetime, end: date
             days = await questions.trend(tx, detector, begin, end)
             found[f"trend {detector}"] = days and [asdict(day) for day in days]
     async with store.transaction() as tx:
-        for place in ({}, {"area": "street"}, {"grid": "g1"}, {"building": "b1"}, {"building": "none"}):
+        for place in places:
             told_states = await questions.state(tx, **place)
             found[f"state {place}"] = [asdict(one) for one in told_states]
         found["fleet"] = asdict(await fleet.fleet(tx))

@@ -33,7 +33,10 @@ def a_batch(chance: random.Random, series: Sequence[int], days: float = 3.0) -> 
         (
             chance.choice(series),
             int((middle + timedelta(seconds=chance.randrange(-4000, 4000))).timestamp()) * 1000,
-            *(_value(chance, scale) for scale in (4, 40, 9, 90)),
+            _value(chance, 4),
+            _value(chance, 40),
+            _value(chance, 9),
+            _value(chance, 90),
             chance.choice((None, 0, 1, 2, 4)),
         )
         for _ in range(chance.randrange(1, 60))
