@@ -8,7 +8,7 @@ INSERT INTO building SELECT 'b-' || n, 'grid-' || n % {GRIDS}, 'building ' || n,
     FROM generate_series(0, {BUILDINGS} - 1) n;
 INSERT INTO household SELECT 'h-' || n, 'b-' || n % {BUILDINGS}, '1', 1 + n % 6, n::text
     FROM generate_series(0, {DETECTORS} - 1) n;
-INSERT INTO gateway SELECT 'gw-' || n, 'area-' || n % {AREAS}, '', 'b-' || n, now(), 'benchmark'
+INSERT INTO gateway SELECT 'gw-' || n, 'area-' || n % {AREAS}, '', 'b-' || n, now() - interval '1 year', 'benchmark'
     FROM generate_series(0, {GATEWAYS} - 1) n;
 INSERT INTO bus SELECT id, 'l-1', '{{}}' FROM gateway;
 INSERT INTO detector SELECT 'd-' || n, 'smokewatch-reference' FROM generate_series(0, {DETECTORS} - 1) n;

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from psycopg.rows import tuple_row
+
 from central.store.pool import Tx, one
 from central.store.resolution import KEPT, Kept, Source, choose
 from central.store.spans import Span, clipped, down_spans, holes
 from central.store.sql import queries
 
-METRICS = ("smoke", "temperature", "battery", "contamination")
 SLOWEST = timedelta(seconds=5)
 QUIET = timedelta(minutes=70)
 """A detector that answers is heard at least hourly: no reading for longer is a gap."""
@@ -41,7 +42,7 @@ class Lost:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, like Point: a screen asks for thousands, and freezing triples their cost
 class Value:
     """A metric over one bucket."""
 
@@ -50,7 +51,7 @@ class Value:
     avg: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Point:
     """One bucket with readings; a metric that none of them had is null. Empty buckets are left out."""
 
@@ -127,34 +128,31 @@ async def series(
     tx: Tx, detector: str, begin: datetime, end: datetime, *, points: int = 500, kept: Kept = KEPT
 ) -> Series | None:
     """One detector, whichever gateways told of it; None when the registry does not know it."""
-    await limit_time(tx)
-    numbers = await _numbers(tx, detector)
-    if numbers is None:
+    found = await _series_of(tx, detector)
+    if found is None:
         return None
     fit = choose(begin, end, points, tx.now, kept)
-    values = {"series": numbers, "width": fit.width, "from": fit.begin, "to": fit.end, "detector": detector}
-    rows = await (await tx.conn.execute(_SQL[f"buckets_{fit.source}"], values)).fetchall()
-    found = tuple(
-        Point(
-            row["at"],
-            row["n"],
-            status_bits=row["status_bits"],
-            **{metric: _value(row, metric) for metric in METRICS},
-        )
-        for row in rows
-    )
-    gaps, lost = await _gaps(tx, detector, [row["at"] for row in rows], fit.width, Span(fit.begin, fit.end))
+    asked = Span(fit.begin, fit.end)
+    values = {"series": list(found), "width": fit.width, "from": fit.begin, "to": fit.end}
+    gateways = {"gateways": sorted(set(found.values())), "from": fit.begin, "to": fit.end}
+    async with tx.conn.pipeline(), tx.conn.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(_SQL[f"buckets_{fit.source}"], values)
+        hung = await tx.conn.execute(_SQL["placed"], _placed(asked.begin, min(asked.end, tx.now), detector))
+        gone = await tx.conn.execute(_SQL["lost"], gateways)
+        buckets = tuple([_point(*row) for row in await cursor.fetchall()])
+        placed, lost = await hung.fetchall(), await gone.fetchall()
+    gaps = await _gaps(tx, placed, [point.at for point in buckets], fit.width, asked)
     width_s = round(fit.width.total_seconds())
-    return Series(detector, fit.source, width_s, fit.begin, fit.end, found, gaps, lost)
+    never = tuple(Lost(row["gateway"], row["noted_at"], row["to_seq"] - row["from_seq"] + 1) for row in lost)
+    return Series(detector, fit.source, width_s, fit.begin, fit.end, buckets, gaps, never)
 
 
 async def trend(tx: Tx, detector: str, begin: datetime, end: datetime) -> list[Day] | None:
     """Battery and contamination by day; None when the registry does not know the detector."""
-    await limit_time(tx)
-    numbers = await _numbers(tx, detector)
-    if numbers is None:
+    found = await _series_of(tx, detector)
+    if found is None:
         return None
-    values = {"series": numbers, "from": begin, "to": end}
+    values = {"series": list(found), "from": begin, "to": end}
     rows = await (await tx.conn.execute(_SQL["trend"], values)).fetchall()
     return [
         Day(
@@ -194,39 +192,34 @@ async def state(
     return [State(**row) for row in rows]
 
 
-async def _numbers(tx: Tx, detector: str) -> list[int] | None:
-    rows = await (await tx.conn.execute(_SQL["series_of"], {"detector": detector})).fetchall()
-    if not rows:
+async def _series_of(tx: Tx, detector: str) -> dict[int, str] | None:
+    """A detector's numbers and their gateways, asked together with the limit of time; None for a stranger."""
+    async with tx.conn.pipeline():
+        await limit_time(tx)
+        cursor = await tx.conn.execute(_SQL["series_of"], {"detector": detector})
+    found = {row["id"]: row["gateway"] for row in await cursor.fetchall()}
+    if not found:
         known = await tx.conn.execute(_SQL["known_detector"], {"detector": detector})
         if not one(await known.fetchone())["known"]:
             return None
-    return [row["id"] for row in rows]
+    return found
 
 
 async def _gaps(
-    tx: Tx, detector: str, starts: list[datetime], width: timedelta, asked: Span
-) -> tuple[tuple[Gap, ...], tuple[Lost, ...]]:
-    placed = await rows_placed(tx, asked.begin, min(asked.end, tx.now), detector=detector)
-    if not placed:
-        return (), ()
-    windows = [Span(row["from"], row["to"]) for row in placed]
-    gateways = sorted({row["gateway"] for row in placed})
-    values = {"gateways": gateways, "from": asked.begin, "to": asked.end}
-    lost = await (await tx.conn.execute(_SQL["lost"], values)).fetchall()
+    tx: Tx, placed: list[dict[str, Any]], starts: list[datetime], width: timedelta, asked: Span
+) -> tuple[Gap, ...]:
     missing = [
         hole
-        for window in windows
-        for hole in holes([at for at in starts if at + width > window.begin], width, window, QUIET)
+        for row in placed
+        for hole in holes(
+            [at for at in starts if at + width > row["from"]], width, Span(row["from"], row["to"]), QUIET
+        )
     ]
-    down = []
-    if missing:
-        down = [
-            span for spans in (await down_of(tx, placed, asked.begin, asked.end)).values() for span in spans
-        ]
-    gaps = [Gap(hole.begin, hole.end, _why(down, hole)) for hole in missing]
-    return tuple(gaps), tuple(
-        Lost(row["gateway"], row["noted_at"], row["to_seq"] - row["from_seq"] + 1) for row in lost
-    )
+    if not missing:
+        return ()
+    away = await down_of(tx, placed, asked.begin, asked.end)
+    down = [span for spans in away.values() for span in spans]
+    return tuple(Gap(hole.begin, hole.end, _why(down, hole)) for hole in missing)
 
 
 def _why(down: list[Span], hole: Span) -> tuple[str, ...]:
@@ -244,7 +237,19 @@ async def rows_placed(
     limit: int = 100,
 ) -> list[dict[str, Any]]:
     """Where detectors hung in a time: rows of detector, gateway, bus, from, to; whole detectors, by id."""
-    values = {
+    values = _placed(begin, end, detector, gateway, after, limit)
+    return await (await tx.conn.execute(_SQL["placed"], values)).fetchall()
+
+
+def _placed(
+    begin: datetime,
+    end: datetime,
+    detector: str | None,
+    gateway: str | None = None,
+    after: str = "",
+    limit: int = 100,
+) -> dict[str, Any]:
+    return {
         "from": begin,
         "to": end,
         "detector": detector,
@@ -252,7 +257,6 @@ async def rows_placed(
         "after": after,
         "limit": limit,
     }
-    return await (await tx.conn.execute(_SQL["placed"], values)).fetchall()
 
 
 async def down_of(
@@ -280,6 +284,27 @@ async def down_parts(
     }
     rows = await (await tx.conn.execute(_SQL["down"], values)).fetchall()
     return down_spans(rows, min(end, tx.now))
+
+
+def _point(
+    at: datetime,
+    n: int,
+    s_min: float | None, s_max: float, s_avg: float,
+    t_min: float | None, t_max: float, t_avg: float,
+    b_min: float | None, b_max: float, b_avg: float,
+    c_min: float | None, c_max: float, c_avg: float,
+    status_bits: int | None,
+) -> Point:  # fmt: skip
+    """From a row of a `buckets_` query, in the order of its columns."""
+    return Point(
+        at,
+        n,
+        None if s_min is None else Value(s_min, s_max, s_avg),
+        None if t_min is None else Value(t_min, t_max, t_avg),
+        None if b_min is None else Value(b_min, b_max, b_avg),
+        None if c_min is None else Value(c_min, c_max, c_avg),
+        status_bits,
+    )
 
 
 def _value(row: dict[str, Any], metric: str) -> Value | None:
