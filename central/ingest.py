@@ -12,8 +12,9 @@ import itertools
 import re
 import uuid
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
+from typing import Any
 
 import structlog
 from aiomqtt import Client, MqttError, TLSParameters
@@ -149,8 +150,9 @@ class Ingest:
         self._lanes = [*urgent, *events, *readings, status]
         host, port = next(self._nodes)
         async with self._client(host, port) as client:
-            await client.subscribe(up_filter(self._area or "+"), qos=1)
+            granted = await client.subscribe(up_filter(self._area or "+"), qos=1)
             _unless_cancelled()
+            _unless_refused(granted)
             self.connected = True
             metrics.BROKER_CONNECTED.set(1)
             _log.info("broker connected", host=host, port=port)
@@ -276,6 +278,13 @@ class Ingest:
                     await self._config_wanted.wait()
             except TimeoutError:
                 continue
+
+
+def _unless_refused(granted: Sequence[Any]) -> None:
+    """The library takes a refused subscription for a good one: connected, and deaf. Raises MqttError."""
+    for code in granted:
+        if int(getattr(code, "value", code)) >= 0x80:
+            raise MqttError("the broker does not let us hear the gateways: may this user read every area?")
 
 
 def _unless_cancelled() -> None:
