@@ -14,8 +14,9 @@ import itertools
 import re
 import uuid
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
+from typing import Any
 
 import structlog
 from aiomqtt import Client, MqttError, TLSParameters
@@ -119,8 +120,9 @@ class Ingest:
         async with self._client(host, port) as client:
             area = self._area or "+"
             wanted = [(up_filter(area, channel), 1) for channel in (Channel.EVENTS, Channel.STATUS)]
-            await client.subscribe(wanted)
+            granted = await client.subscribe(wanted)
             unless_cancelled()
+            _unless_refused(granted)
             self.connected = True
             metrics.BROKER_CONNECTED.set(1)
             _log.info("broker connected", host=host, port=port)
@@ -235,3 +237,10 @@ class Ingest:
                     await self._config_wanted.wait()
             except TimeoutError:
                 continue
+
+
+def _unless_refused(granted: Sequence[Any]) -> None:
+    """The library takes a refused subscription for a good one: connected, and deaf. Raises MqttError."""
+    for code in granted:
+        if int(getattr(code, "value", code)) >= 0x80:
+            raise MqttError("the broker does not let us hear the gateways: may this user read every area?")

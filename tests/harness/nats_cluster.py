@@ -88,4 +88,7 @@ def nats_cluster() -> Iterator[NatsCluster]:
         yield cluster
     finally:
         cluster.end()
+        for node in range(NODES):  # shown when the test failed; without the calls to a node that is dead
+            told = [line for line in cluster.log(node).splitlines() if "connect to route" not in line]
+            print(f"--- node {node + 1}", *told[-40:], sep="\n")
         shutil.rmtree(folder, ignore_errors=True)

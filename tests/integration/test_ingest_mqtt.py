@@ -140,6 +140,33 @@ async def test_smoke_is_stored_alarmed_and_then_acknowledged(town: Town, broker:
         assert ingest.progressing
 
 
+async def test_a_broker_that_refuses_the_subscription_is_left_for_the_next(
+    town: Town, broker: Broker
+) -> None:
+    """A node of a cluster without its peers lets us in and does not let us hear: connected, but deaf."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(b"\x20\x02\x00\x00")
+        asked = await reader.read(4096)
+        writer.write(b"\x90\x03" + asked[2:4] + b"\x80")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    ingest = Ingest(town.store, BrokerSettings("127.0.0.1", port, also=((broker.host, broker.port),)))
+    task = asyncio.create_task(ingest.run())
+    try:
+        await eventually(lambda: ingest.connected, 15)
+        async with gateway(broker) as far:
+            await far.send(batch([event(1, A, Condition.SMOKE)]))
+            assert (await far.ack()).through_seq == 1
+    finally:
+        await end([task])
+        server.close()
+
+
 async def test_a_retained_heartbeat_from_before_is_no_proof_of_life(town: Town, broker: Broker) -> None:
     """The broker hands it out when ingest subscribes."""
     async with aiomqtt.Client(broker.host, broker.port, identifier="earlier") as client:
