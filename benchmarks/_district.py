@@ -45,14 +45,16 @@ def register(dsn: str) -> None:
         db.execute(_REGISTRY.read_text("utf-8").format(**globals()).encode())
 
 
-async def fill(store: Store, dsn: str, readings: int, until: datetime) -> tuple[int, float, float]:
+async def fill(
+    store: Store, dsn: str, readings: int, until: datetime, days: int = DAYS
+) -> tuple[int, float, float]:
     """Readings, a day at a time, each rolled up before the next. How many, and the seconds of both."""
-    every_s = DAYS * 86400 * DETECTORS / readings
-    begin = (until - timedelta(days=DAYS)).replace(minute=0, second=0, microsecond=0)
+    every_s = days * 86400 * DETECTORS / readings
+    begin = (until - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
     roller = Roller(store, time.monotonic)
     count, filling, rolling = 0, 0.0, 0.0
     with psycopg.connect(dsn, autocommit=True) as db:
-        for day in range(DAYS):
+        for day in range(days):
             low, high = begin + timedelta(days=day), begin + timedelta(days=day + 1)
             began = time.monotonic()
             first, last = int(low.timestamp() // every_s) + 1, int(high.timestamp() // every_s)

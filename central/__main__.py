@@ -26,6 +26,7 @@ examples:
   smokewatch-central migrate                      bring the database up to date
   smokewatch-central serve --config central.toml  all roles in one process
   smokewatch-central ingest                       one role in a process of its own
+  smokewatch-central forecast                     how large the database will become
   smokewatch-central import places/               read the registry's CSV files
   smokewatch-central admin --help                 gateways, detectors, people, tokens
 
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run(args)
         if args.command == "migrate":
             return _migrate(args)
+        if args.command == "forecast":
+            return _forecast(args)
         if args.command == "check-config":
             return _check_config(args)
         code = args.run(args)
@@ -89,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
     migrating.add_argument(
         "--check", action="store_true", help="change nothing, only say what is pending (exit code 3)"
     )
+    growing = commands.add_parser(
+        "forecast",
+        help="say how large the database will become",
+        description="If every day brought what the last whole day did: bytes now, a day, and in the end.",
+    )
+    add_config_argument(growing)
     checking = commands.add_parser(
         "check-config", help="say what is wrong with the configuration", description="Check the file."
     )
@@ -151,6 +160,50 @@ def _migrate(args: argparse.Namespace) -> int:
     for name in applied:
         print(f"applied: {name}")
     print(f"{len(applied)} applied" if applied else "nothing to apply: the database is up to date")
+    return 0
+
+
+def _forecast(args: argparse.Namespace) -> int:
+    settings = _settings(args)
+    from central.store.errors import StoreError
+    from central.store.forecast import Forecast, forecast
+    from central.store.pool import Store
+
+    kept = {
+        "readings": settings.jobs.readings_days,
+        "rollup_minute": settings.jobs.minutes_days,
+        "rollup_hour": settings.jobs.hours_days,
+    }
+
+    async def ask() -> Forecast:
+        store = Store(settings.dsn, name="forecast", max_connections=1)
+        await store.open()
+        try:
+            async with store.transaction() as tx:
+                return await forecast(tx, kept)
+        finally:
+            await store.close()
+
+    try:
+        told = asyncio.run(ask())
+    except StoreError as error:
+        print(f"{settings.path}: database: {error}", file=sys.stderr)
+        return 1
+    day = (
+        "还没有一整天的数据 there is no whole day yet"
+        if told.day is None
+        else f"{told.day:%Y-%m-%d %H:%M %Z}"
+    )
+    print(f"按这一天推算 as on the day that began at {day}")
+    print(
+        f"{'':14} {'GB now':>9} {'rows a day':>13} {'MB a day':>10} {'days kept':>10} {'GB in the end':>14}"
+    )
+    for table in told.tables:
+        print(
+            f"{table.table:14} {table.bytes / 1e9:9.3f} {table.rows_a_day:13,} {table.bytes_a_day / 1e6:10.1f}"
+            f" {table.kept_days:10} {table.final_bytes / 1e9:14.2f}"
+        )
+    print(f"合计 in all: {told.final_bytes / 1e9:.2f} GB")
     return 0
 
 
