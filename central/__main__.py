@@ -189,19 +189,14 @@ def _forecast(args: argparse.Namespace) -> int:
     except StoreError as error:
         print(f"{settings.path}: database: {error}", file=sys.stderr)
         return 1
-    day = (
-        "还没有一整天的数据 there is no whole day yet"
-        if told.day is None
-        else f"{told.day:%Y-%m-%d %H:%M %Z}"
-    )
+    day = "还没有 there is no whole day yet" if told.day is None else f"{told.day:%Y-%m-%d %H:%M %Z}"
     print(f"按这一天推算 as on the day that began at {day}")
-    print(
-        f"{'':14} {'GB now':>9} {'rows a day':>13} {'MB a day':>10} {'days kept':>10} {'GB in the end':>14}"
-    )
+    print(f"{'':14} {'GB now':>9} {'rows a day':>13} {'MB a day':>10} {'days kept':>10} {'GB at last':>11}")
     for table in told.tables:
+        day_mb, last_gb = table.bytes_a_day / 1e6, table.final_bytes / 1e9
         print(
-            f"{table.table:14} {table.bytes / 1e9:9.3f} {table.rows_a_day:13,} {table.bytes_a_day / 1e6:10.1f}"
-            f" {table.kept_days:10} {table.final_bytes / 1e9:14.2f}"
+            f"{table.table:14} {table.bytes / 1e9:9.3f} {table.rows_a_day:13,} {day_mb:10.1f}"
+            f" {table.kept_days:10} {last_gb:11.2f}"
         )
     print(f"合计 in all: {told.final_bytes / 1e9:.2f} GB")
     return 0

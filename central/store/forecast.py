@@ -1,4 +1,4 @@
-"""How large the database will become. Law of this file: sizes and yesterday's counts tell, nothing is scanned."""
+"""How large the database will become. Law of this file: sizes and yesterday's counts tell; no scans."""
 
 from __future__ import annotations
 
