@@ -158,7 +158,7 @@ def _all_stored_once(dsn: str, told: dict[str, Any]) -> tuple[int, int]:
         assert one("SELECT count(*) FROM event") == events["acked"] == events["recorded"]
         assert one("SELECT count(*) FROM event WHERE failed IS NOT NULL") == 0
         assert one("SELECT count(DISTINCT (gateway, stream, seq)) FROM event") == events["recorded"]
-        # A detector that burns again before anybody has closed its alarm begins another round of the same one.
+        # One that burns again before anybody has closed its alarm begins another round of the same one.
         burnt = one(
             "SELECT count(DISTINCT detector) FROM event WHERE kind = 'assert' AND condition = 'smoke'"
         )
