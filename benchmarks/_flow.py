@@ -25,6 +25,8 @@ from tests.harness.timescale import Timescale
 
 ROOT = Path(__file__).parents[1]
 WARM_S = 5.0
+SERVER = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
+"""As docs/install.md advises for a server of this size; whatever makes a commit durable is on."""
 RAW = 1_000_000_000
 """Series from here on are no fleet's."""
 
@@ -62,7 +64,8 @@ def running(flow: Flow) -> Iterator[Running]:
     """Start all but the fleet, whose detectors are registered."""
     folder = Path(tempfile.mkdtemp(prefix="smokewatch-flow-"))
     folder.chmod(0o755)
-    database = Timescale(folder / "db") if flow.store == "timescaledb" else Postgres(folder / "db")
+    kind = Timescale if flow.store == "timescaledb" else Postgres
+    database = kind(folder / "db", settings=SERVER)
     broker = Mosquitto(folder / "broker") if flow.broker == "mosquitto" else Nats(folder / "broker")
     with ExitStack() as ending:
         ending.callback(shutil.rmtree, folder, ignore_errors=True)

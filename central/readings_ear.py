@@ -11,6 +11,7 @@ import itertools
 import ssl
 import uuid
 import zlib
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -27,7 +28,7 @@ from wire.codec import MAX_BYTES
 from wire.topics import Channel, up_filter
 
 _log = structlog.get_logger()
-LANES = 2
+LANES = 3
 """Gateways are spread over so many, each with a transaction under way; within one, order is kept."""
 AT_ONCE_BYTES = 1_000_000
 """Of payload in one transaction: about 20,000 readings."""
@@ -49,6 +50,7 @@ class ReadingsEar:
         self._name = f"smokewatch-readings-{area or 'all'}-{uuid.uuid4().hex[:12]}"
         self._lanes: list[Lane] = []
         self._line: Line | None = None
+        self._clock: Callable[[], float] = lambda: 0.0
         self.deaf = False
         """Whether the broker is not read at present: too much waits."""
         self.connected = False
@@ -59,6 +61,7 @@ class ReadingsEar:
         await keep_connected(self._one_connection, "readings", self._random)
 
     async def _one_connection(self) -> str:
+        self._clock = asyncio.get_running_loop().time
         self._lanes = [Lane("readings", _QUEUE, AT_ONCE_BYTES) for _ in range(LANES)]
         self.deaf = False
         try:
@@ -99,7 +102,7 @@ class ReadingsEar:
             metrics.DROPPED.labels(lane="oversized").inc()
         # Cut, it is still too big for its channel: the codec refuses it, with the reason on record.
         name = topic.decode("utf-8", "replace")
-        parcel = Parcel(name, payload[:_LARGEST], retained, asyncio.get_running_loop().time())
+        parcel = Parcel(name, payload[:_LARGEST], retained, self._clock())
         self._lanes[zlib.crc32(topic) % LANES].put(parcel)
         if not self.deaf and self.held_bytes >= MOST_HELD_BYTES:
             self._listen(False)
