@@ -25,7 +25,9 @@ async def answers(store: Store, detectors: list[str], begin: datetime, end: date
             days = await questions.trend(tx, detector, begin, end)
             found[f"trend {detector}"] = days and [asdict(day) for day in days]
     async with store.transaction() as tx:
-        for place in ({}, {"area": "street"}, {"grid": "g1"}, {"building": "b1"}, {"building": "none"}):
+        places: tuple[dict[str, Any], ...]
+        places = ({}, {"area": "street"}, {"grid": "g1"}, {"building": "b1"}, {"building": "none"})
+        for place in places:
             told_states = await questions.state(tx, **place)
             found[f"state {place}"] = [asdict(one) for one in told_states]
         found["fleet"] = asdict(await fleet.fleet(tx))

@@ -29,15 +29,14 @@ Row = tuple[int, int, float | None, float | None, float | None, float | None, in
 def a_batch(chance: random.Random, series: Sequence[int], days: float = 3.0) -> list[Row]:
     """Up to sixty rows of one gateway around some moment, in no order, with holes and repeated moments."""
     middle = BEGAN + timedelta(days=chance.random() * days)
-    return [
-        (
-            chance.choice(series),
-            int((middle + timedelta(seconds=chance.randrange(-4000, 4000))).timestamp()) * 1000,
-            *(_value(chance, scale) for scale in (4, 40, 9, 90)),
-            chance.choice((None, 0, 1, 2, 4)),
-        )
-        for _ in range(chance.randrange(1, 60))
-    ]
+    rows: list[Row] = []
+    for _ in range(chance.randrange(1, 60)):
+        at = middle + timedelta(seconds=chance.randrange(-4000, 4000))
+        smoke, temperature, battery, contamination = (_value(chance, scale) for scale in (4, 40, 9, 90))
+        status = chance.choice((None, 0, 1, 2, 4))
+        ms = int(at.timestamp()) * 1000
+        rows.append((chance.choice(series), ms, smoke, temperature, battery, contamination, status))
+    return rows
 
 
 def _value(chance: random.Random, scale: int) -> float | None:
