@@ -337,13 +337,16 @@ async def test_each_area_may_have_an_ingest_of_its_own(database: str, broker: Br
     names = Names("town", 6, 5, areas=2)
     plan = Plan(names=names, connections=2, seconds=3.0, rate=300.0, alarms=5.0, clear_after_s=0.0)
     async with opened(database) as store:
+        async with store.transaction() as tx:
+            known = [name for gateway in range(6) for name in names.detectors_of(gateway)]
+            await tx.conn.execute("INSERT INTO detector SELECT unnest(%s::text[]), 'reference'", (known,))
         ears = [
             Ingest(store, BrokerSettings(broker.host, broker.port), area=names.area(area))
             for area in range(2)
         ]
         tasks = [asyncio.create_task(ear.run()) for ear in ears]
         try:
-            await eventually(lambda: all(ear.connected for ear in ears), 15)
+            await eventually(lambda: all(ear.connected and ear.readings.connected for ear in ears), 15)
             told = await played(broker, plan)
         finally:
             await end(tasks)
