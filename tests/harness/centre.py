@@ -54,8 +54,8 @@ class Centre:
 
     @property
     def status(self) -> Status | None:
-        """The last heartbeat."""
-        return self.statuses[-1] if self.statuses else None
+        """The last whole heartbeat: a brief one may come right behind it."""
+        return next((said for said in reversed(self.statuses) if not said.brief), None)
 
     async def push(self, config: GatewayConfig) -> None:
         """Publish a configuration, retained as the centre does."""

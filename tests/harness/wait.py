@@ -14,11 +14,14 @@ _STEP_S = 0.02
 
 
 async def eventually(
-    predicate: Callable[[], T | Awaitable[T]], timeout_s: float = 10.0, what: str | None = None
+    predicate: Callable[[], T | Awaitable[T]],
+    timeout_s: float = 10.0,
+    what: str | Callable[[], str] | None = None,
 ) -> T:
     """Call `predicate` (plain or async) until its answer is truthy, and return that answer.
 
-    Fails the test after `timeout_s` with `what` (or the predicate's name) and the last answer.
+    Fails the test after `timeout_s` with the last answer and `what` (called then, if it can be; else the
+    predicate's name).
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -28,7 +31,8 @@ async def eventually(
         if answer:
             return answer
         if time.monotonic() >= deadline:
-            name = what or getattr(predicate, "__name__", repr(predicate))
+            said = what() if callable(what) else what
+            name = said or getattr(predicate, "__name__", repr(predicate))
             raise AssertionError(f"not within {timeout_s} s: {name}; the last answer was {answer!r}")
         await asyncio.sleep(_STEP_S)
 

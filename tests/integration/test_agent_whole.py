@@ -54,7 +54,7 @@ def _asserted(far: Centre, detector: str) -> bool:
 async def test_smoke_on_the_line_is_an_event_on_the_topic(box: Box, far: Centre) -> None:
     """A snapshot first, then the flip within a lap and a second; forgotten only after the answer."""
     box.start()
-    await eventually(lambda: far.of_kind(EventKind.SNAPSHOT), 15, box.log())
+    await eventually(lambda: far.of_kind(EventKind.SNAPSHOT), 15, box.log)
     states = far.of_kind(EventKind.SNAPSHOT)[0].states
     assert states == {"det-1": [], "det-2": [], "det-3": []}
     flipped = time.monotonic()
@@ -75,7 +75,7 @@ async def test_smoke_while_no_centre_listens_is_kept_and_sent_later(box: Box, br
     broker.stop()
     box.state[1] = SMOKE
     box.start()
-    await eventually(lambda: box.depth() > 0, 10, box.log())
+    await eventually(lambda: box.depth() > 0, 10, box.log)
     box.kill9()
     broker.start()
     async with centre(broker.host, broker.port, AREA, GATEWAY) as far:
@@ -197,14 +197,14 @@ async def test_when_no_write_succeeds_the_agent_watches_on_and_sends_from_memory
     assert box.process is not None
     resource.prlimit(box.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
     box.state[2] = SMOKE
-    await eventually(lambda: _asserted(far, "det-2"), 5, box.log())
+    await eventually(lambda: _asserted(far, "det-2"), 5, box.log)
     await eventually(lambda: far.status is not None and far.status.storage_error, 5)
     box.state[1] = SMOKE
     await eventually(lambda: _asserted(far, "det-1"), 5)
     await eventually(lambda: _storage(far) == [EventKind.ASSERT], 5)
     assert look(box.outbox).stream == on_disk
     resource.prlimit(box.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-    await eventually(lambda: _storage(far) == [EventKind.ASSERT, EventKind.CLEAR], 40, box.log())
+    await eventually(lambda: _storage(far) == [EventKind.ASSERT, EventKind.CLEAR], 40, box.log)
     await eventually(lambda: far.status is not None and far.status.storage_error is None, 5)
     await eventually(lambda: _all_arrived(box, far), 5)
     assert look(box.outbox).stream != on_disk

@@ -88,7 +88,7 @@ async def configured(box: Box, far: Centre) -> None:
     box.start()
     pushed = seal_config(far.epoch, 1, [with_places(box)], contacts=[Contact(ZHANG), Contact(LI, ["det-1"])])
     await far.push(pushed)
-    await eventually(lambda: far.status is not None and far.status.config_hash == pushed.hash, 15, box.log())
+    await eventually(lambda: far.status is not None and far.status.config_hash == pushed.hash, 15, box.log)
     await eventually(
         lambda: any("det-9" in (one.states or {}) for one in far.of_kind(EventKind.SNAPSHOT)), 10
     )
@@ -130,7 +130,7 @@ async def test_smoke_without_a_centre_sounds_sends_and_is_told_later(
         far.answering = False
         burnt = time.monotonic()
         box.state[1] = SMOKE
-        await eventually(lambda: len(modem.sent) == 2 and len(receiver.received) == 2, 10, box.log())
+        await eventually(lambda: len(modem.sent) == 2 and len(receiver.received) == 2, 10, box.log)
         assert 2 <= time.monotonic() - burnt < 8
         assert [one.number for one in modem.sent] == [ZHANG[1:], LI[1:]]
         text = modem.sent[0].text
@@ -144,7 +144,7 @@ async def test_smoke_without_a_centre_sounds_sends_and_is_told_later(
         assert text[:20] in posted.body["text"]
         await eventually(lambda: [r for r in box.slave.requests if r[0] == 9 and r[2:6] == SOUND], 5)
         far.answering = True
-        await eventually(lambda: any("calling ends" in str(e.text) for e in fallbacks(far)), 15, box.log())
+        await eventually(lambda: any("calling ends" in str(e.text) for e in fallbacks(far)), 15, box.log)
     texts = [str(event.text) for event in fallbacks(far)]
     assert "no answer in 2 s" in texts[0]
     assert any("短信 SMS …0101" in text for text in texts)
@@ -173,7 +173,7 @@ async def test_an_answer_in_time_calls_nobody_and_a_centre_that_then_falls_silen
         box.state[1] = SMOKE
         await eventually(lambda: far.of_kind(EventKind.ASSERT, "det-1"), 5)
         alive.cancel()
-        await eventually(lambda: len(modem.sent) == 2, 10, box.log())
+        await eventually(lambda: len(modem.sent) == 2, 10, box.log)
         assert "501室" in modem.sent[0].text
         assert "502室" not in modem.sent[0].text
         await eventually(lambda: any("silent for 2 s" in str(e.text) for e in fallbacks(far)), 5)
@@ -188,14 +188,14 @@ async def test_killed_before_the_call_and_with_a_modem_that_answers_error(
     broker.stop()
     box.state[1] = SMOKE
     box.start()
-    await eventually(lambda: box.depth() > 0, 15, box.log())
+    await eventually(lambda: box.depth() > 0, 15, box.log)
     box.kill9()
     assert receiver.received == []
     box.start()
-    await eventually(lambda: len(receiver.received) == 1, 15, box.log())
+    await eventually(lambda: len(receiver.received) == 1, 15, box.log)
     await eventually(lambda: "unknown error" in box.log(), 15)
     modem.manners.refuse = None
-    await eventually(lambda: modem.sent and len(receiver.received) == 2, 20, box.log())
+    await eventually(lambda: modem.sent and len(receiver.received) == 2, 20, box.log)
     assert modem.sent[0].number == ZHANG[1:], "the box's own list, where the centre has pushed none"
     assert "探测器 det-1" in modem.sent[0].text
     assert receiver.keys[0] == receiver.keys[1]
@@ -205,6 +205,6 @@ async def test_killed_before_the_call_and_with_a_modem_that_answers_error(
     box.start()
     broker.start()
     async with living(broker) as (far, _):
-        await eventually(lambda: any("told: 短信" in str(e.text) for e in fallbacks(far)), 20, box.log())
+        await eventually(lambda: any("told: 短信" in str(e.text) for e in fallbacks(far)), 20, box.log)
         await eventually(lambda: box.depth() == 0, 15)
     assert len(modem.sent) == sent, "told again after the restart"
