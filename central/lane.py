@@ -1,4 +1,7 @@
-"""What waits to be stored. Law of this file: bounded; the more waits, the more is taken at once."""
+"""What waits to be stored. Law of this file: bounded; the more waits, the more is taken at once.
+
+A lane that may gather lets the first of a few wait a moment for more, so that they share a transaction.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,13 @@ from central.intake import Answer, Intake, Parcel
 class Lane:
     """A bounded queue, what may be taken from it at once, and the moment of its last progress."""
 
-    def __init__(self, name: str, size: int, most_bytes: int = 0) -> None:
+    def __init__(self, name: str, size: int, most_bytes: int = 0, gather_s: float = 0.0) -> None:
+        """`most_bytes` of payload are taken at once; less than a tenth of it waits `gather_s` for more."""
         self.name = name
         self.busy_since: float | None = None
         self.held_bytes = 0
         self._most_bytes = most_bytes
+        self._gather_s = gather_s
         self._queue: asyncio.Queue[Parcel] = asyncio.Queue(size)
 
     def put(self, parcel: Parcel) -> None:
@@ -42,6 +47,8 @@ class Lane:
     async def _take(self) -> list[Parcel]:
         """At least one; of what waits no more than `most_bytes`."""
         parcels = [await self._queue.get()]
+        if self._gather_s and self.held_bytes < self._most_bytes // 10:
+            await asyncio.sleep(self._gather_s)
         size = len(parcels[0].payload)
         while size < self._most_bytes and not self._queue.empty():
             parcels.append(self._queue.get_nowait())

@@ -32,6 +32,8 @@ LANES = 3
 """Gateways are spread over so many, each with a transaction under way; within one, order is kept."""
 AT_ONCE_BYTES = 1_000_000
 """Of payload in one transaction: about 20,000 readings."""
+GATHER_S = 0.1
+"""How long readings wait for others when there are few, so that they share a transaction."""
 MOST_HELD_BYTES = 16_000_000
 """So much waits in memory, then the broker is not read any more until half of it is stored."""
 _QUEUE = 1_000_000
@@ -62,7 +64,7 @@ class ReadingsEar:
 
     async def _one_connection(self) -> str:
         self._clock = asyncio.get_running_loop().time
-        self._lanes = [Lane("readings", _QUEUE, AT_ONCE_BYTES) for _ in range(LANES)]
+        self._lanes = [Lane("readings", _QUEUE, AT_ONCE_BYTES, GATHER_S) for _ in range(LANES)]
         self.deaf = False
         try:
             where = self._where(*next(self._nodes))
