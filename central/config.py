@@ -41,6 +41,11 @@ class BrokerSettings:
     also: tuple[tuple[str, int], ...] = ()
     """Further nodes of the same broker, host and port: tried in turn when one is lost."""
 
+    @property
+    def nodes(self) -> tuple[tuple[str, int], ...]:
+        """Every node, the first one first."""
+        return ((self.host, self.port), *self.also)
+
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:

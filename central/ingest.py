@@ -71,7 +71,7 @@ class Ingest:
         """`area` '' hears all; `alive` is said only while `others_alive` (the worker's progress) agrees."""
         self._store = store
         self._broker = broker
-        self._nodes = itertools.cycle([(broker.host, broker.port), *broker.also])
+        self._nodes = itertools.cycle(broker.nodes)
         self._area = area
         self._others_alive = others_alive
         self._random = random or Random()  # noqa: S311 -- jitter, not a secret

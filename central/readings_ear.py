@@ -46,7 +46,7 @@ class ReadingsEar:
     def __init__(self, intake: Intake, broker: BrokerSettings, area: str, random: Random) -> None:
         self._intake = intake
         self._broker = broker
-        self._nodes = itertools.cycle([(broker.host, broker.port), *broker.also])
+        self._nodes = itertools.cycle(broker.nodes)
         self._filter = up_filter(area or "+", Channel.READINGS)
         self._random = random
         self._name = f"smokewatch-readings-{area or 'all'}-{uuid.uuid4().hex[:12]}"
@@ -124,6 +124,6 @@ class ReadingsEar:
         return sum(lane.held_bytes for lane in self._lanes)
 
     def _listen(self, wanted: bool) -> None:
-        self.deaf = not wanted
         if self._line is not None:
+            self.deaf = not wanted
             self._line.listen(wanted)

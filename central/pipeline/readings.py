@@ -1,7 +1,7 @@
 """Batches of readings into rows, in the transaction that moves their cursors.
 
-Law of this file: a value that no sensor can mean is kept out (null) and counted, a detector that nobody has
-registered likewise; a row is never guessed.
+Law of this file: a value that no sensor can mean is kept out (null), counted and put aside for people to look
+at; a row of a detector that nobody has registered is kept out and counted; a row is never guessed.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import compress
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
+
+import msgspec
 
 from central.pipeline.answer import Said, answers
-from central.store import lanes, readings
+from central.store import lanes, quarantine, readings
 from central.store.lanes import GatewayStream
 from central.store.pool import Tx
 from central.store.readings import EPOCH_MS, Columns
@@ -22,6 +24,7 @@ from central.store.rollups import Touched
 from central.store.series import SeriesIds
 from wire import delivery
 from wire.messages import Ack, Lane, ReadingBatch
+from wire.topics import Channel, gateway_topic
 
 LIMITS = {
     "smoke": (0.0, 10_000.0),
@@ -47,6 +50,15 @@ class Arrival:
     gateway: str
     batch: ReadingBatch
     received_at: datetime
+
+
+class _Absurd(NamedTuple):
+    """A value that was kept out; as text, since it may be no finite number."""
+
+    detector: str
+    t: int
+    metric: str
+    value: str
 
 
 async def take_readings(
@@ -78,7 +90,10 @@ async def take_readings(
         if taken.gap is not None:
             await lanes.note_gap(tx, stream, lane, taken.gap)
         if taken.skip < len(came.batch.t):
-            columns = _columns(came, taken.skip, series, counted)
+            columns, absurd = _columns(came, taken.skip, series, counted)
+            if absurd:
+                counted["absurd"] += len(absurd)
+                await _put_aside(tx, came, absurd)
             if columns.series:
                 new.append(columns)
                 touched.add(came.gateway, columns.at_us)
@@ -103,7 +118,22 @@ def _strangers(came: Arrival, series: Sequence[int | None]) -> Sequence[str]:
     return sorted(names)[:MOST_UNKNOWN]
 
 
-def _columns(came: Arrival, skip: int, numbers: list[int | None], counted: Counter[str]) -> Columns:
+async def _put_aside(tx: Tx, came: Arrival, absurd: Sequence[_Absurd]) -> None:
+    first, more = absurd[0], len(absurd) - 1
+    reason = f"no sensor can mean this: {first.metric} {first.value} of {first.detector}"
+    await quarantine.keep(
+        tx,
+        received_at=came.received_at,
+        topic=gateway_topic(came.area, came.gateway, Channel.READINGS),
+        gateway=came.gateway,
+        reason=f"{reason}, and {more} more" if more else reason,
+        payload=msgspec.json.encode(absurd),
+    )
+
+
+def _columns(
+    came: Arrival, skip: int, numbers: list[int | None], counted: Counter[str]
+) -> tuple[Columns, list[_Absurd]]:
     batch = came.batch
     received_ms = round(came.received_at.timestamp() * 1000)
     rows = numbers[skip:]
@@ -113,12 +143,23 @@ def _columns(came: Arrival, skip: int, numbers: list[int | None], counted: Count
     if known is not None:
         counted["strangers"] += len(rows) - len(series)
 
-    def kept(values: list[T | None], name: str) -> list[T | None]:
-        asked = values[skip:]
-        return _kept(asked if known is None else list(compress(asked, known)), *LIMITS[name], counted)
+    absurd: list[_Absurd] = []
+
+    def kept(values: list[T | None], metric: str) -> list[T | None]:
+        asked = values[skip:] if known is None else list(compress(values[skip:], known))
+        if asked.count(None) == len(asked):
+            return []
+        out = _outside(asked, *LIMITS[metric])
+        if out:
+            there = [skip + n for n, number in enumerate(rows) if number is not None]
+            for n in out:
+                row = there[n]
+                absurd.append(_Absurd(batch.detector[row], batch.t[row], metric, str(asked[n])))
+                asked[n] = None
+        return asked
 
     moments = _moments_us(batch, skip, received_ms)
-    return Columns(
+    columns = Columns(
         received_us=_us(received_ms),
         series=series,
         at_us=moments if known is None else list(compress(moments, known)),
@@ -128,24 +169,18 @@ def _columns(came: Arrival, skip: int, numbers: list[int | None], counted: Count
         contamination=kept(batch.contamination, "contamination"),
         status=kept(batch.status, "status"),
     )
+    return columns, absurd
 
 
-def _kept(values: list[T | None], low: float, high: float, counted: Counter[str]) -> list[T | None]:
-    if not values:
-        return []
-    there = cast("list[T]", values)
+def _outside(values: Sequence[float | None], low: float, high: float) -> list[int]:
+    """Where the values are that lie outside; nearly always none, which is found without looking at each."""
+    there = cast("Sequence[float]", values)
     try:
         if min(there) >= low and max(there) <= high:
-            return values
-    except TypeError:  # there are nulls
-        there = [value for value in values if value is not None]
-        if not there:
             return []
-        if min(there) >= low and max(there) <= high:
-            return values
-    kept = [value if value is not None and low <= value <= high else None for value in values]
-    counted["absurd"] += len(there) - (len(kept) - kept.count(None))
-    return kept
+    except TypeError:  # there are nulls
+        pass
+    return [n for n, value in enumerate(values) if value is not None and not low <= value <= high]
 
 
 def _us(ms: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -62,8 +63,8 @@ async def test_what_was_dropped_at_the_edge_is_a_gap_on_record(town: Town) -> No
     }
 
 
-async def test_values_no_sensor_can_mean_are_kept_out_and_counted(town: Town) -> None:
-    """The rest of the row stays."""
+async def test_values_no_sensor_can_mean_are_kept_out_counted_and_put_aside(town: Town) -> None:
+    """The rest of the row stays; the value can be looked up with its detector."""
     counted: Counter[str] = Counter()
     await send(
         town,
@@ -83,6 +84,16 @@ async def test_values_no_sensor_can_mean_are_kept_out_and_counted(town: Town) ->
         {"detector": "det-2", "smoke": 0.5, "temperature": None, "status": 3},
     ]
     assert counted == {"readings": 2, "absurd": 3}
+    aside = await town.one("SELECT topic, gateway, reason, payload FROM quarantine")
+    assert (aside["topic"], aside["gateway"]) == (f"smokewatch/v1/{AREA}/{GATEWAY}/up/readings", GATEWAY)
+    assert aside["reason"] == "no sensor can mean this: smoke 1e+30 of det-1, and 2 more"
+    assert json.loads(aside["payload"]) == [
+        ["det-1", 10_000, "smoke", "1e+30"],
+        ["det-2", 11_000, "temperature", "-300.0"],
+        ["det-1", 10_000, "status", str(2**40)],
+    ]
+    await send(town, 1, 2, detector=["det-1", "det-2"], smoke=[1e30, 0.5])
+    assert len(await town.rows("SELECT FROM quarantine")) == 1, "a repeat is put aside once"
 
 
 async def test_a_detector_nobody_registered_is_kept_out_and_named_to_the_gateway(town: Town) -> None:
