@@ -1,6 +1,6 @@
 """The centre's ear: what gateways say goes to `intake` by lanes, the answers go back.
 
-Events and heartbeats are heard here, readings by a connection of their own (`readings_ear`).
+Events are heard here, readings and heartbeats by connections of their own (`bulk_ear`).
 
 Law of this file: the broker is believed in nothing. Events never wait behind readings, nor a fire behind
 other events; a queue that is full drops and counts, for the gateway sends again what is not answered. While
@@ -22,12 +22,12 @@ import structlog
 from aiomqtt import Client, MqttError, TLSParameters
 
 from central import metrics
+from central.bulk_ear import HEARTBEATS, READINGS, BulkEar
 from central.config import BrokerSettings
 from central.connecting import keep_connected, unless_cancelled
 from central.ending import end
 from central.intake import Answer, Intake, Parcel
 from central.lane import Lane
-from central.readings_ear import ReadingsEar
 from central.store import configs, leases
 from central.store.epoch import epoch
 from central.store.errors import StoreError
@@ -44,7 +44,6 @@ URGENT_LANES = 2
 EVENT_QUEUE = 500
 EVENT_BYTES = 100_000
 """Of payload in one transaction: a fire behind it waits a quarter of a second."""
-STATUS_QUEUE = 5000
 BEAT_S = 5.0
 ALIVE_S = 10.0
 CONFIG_S = 15.0
@@ -78,7 +77,8 @@ class Ingest:
         self._intake = Intake(store)
         self._name = f"smokewatch-central-{area or 'all'}-{uuid.uuid4().hex[:12]}"
         self._lanes: list[Lane] = []
-        self.readings = ReadingsEar(self._intake, broker, area, self._random)
+        self.readings = BulkEar(READINGS, self._intake, broker, area, self._random)
+        self.heartbeats = BulkEar(HEARTBEATS, self._intake, broker, area, self._random)
         self._config_wanted = asyncio.Event()
         self._beat_at: float | None = None
         self.connected = False
@@ -93,6 +93,7 @@ class Ingest:
             and self._beat_at is not None
             and now - self._beat_at < 2 * BEAT_S + 2
             and all(lane.busy_since is None or now - lane.busy_since < STUCK_S for lane in self._lanes)
+            and not self.heartbeats.stuck(STUCK_S)
         )
 
     async def run(self) -> None:
@@ -100,6 +101,7 @@ class Ingest:
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_connected(self._one_connection, "events", self._random))
             group.create_task(self.readings.run())
+            group.create_task(self.heartbeats.run())
 
     async def _one_connection(self) -> str:
         try:
@@ -114,13 +116,11 @@ class Ingest:
     async def _hear_once(self) -> None:
         events = [Lane("events", EVENT_QUEUE, EVENT_BYTES) for _ in range(EVENT_LANES)]
         urgent = [Lane("urgent", EVENT_QUEUE, EVENT_BYTES) for _ in range(URGENT_LANES)]
-        status = Lane("status", STATUS_QUEUE)
-        self._lanes = [*urgent, *events, status]
+        self._lanes = [*urgent, *events]
         host, port = next(self._nodes)
         async with self._client(host, port) as client:
             area = self._area or "+"
-            wanted = [(up_filter(area, channel), 1) for channel in (Channel.EVENTS, Channel.STATUS)]
-            granted = await client.subscribe(wanted)
+            granted = await client.subscribe(up_filter(area, Channel.EVENTS), qos=1)
             unless_cancelled()
             _unless_refused(granted)
             self.connected = True
@@ -136,7 +136,7 @@ class Ingest:
                 asyncio.create_task(self._say_alive(client)),
                 asyncio.create_task(self._publish_configs(client)),
                 asyncio.create_task(self._store.listen("config", self._config_wanted.set)),
-                asyncio.create_task(self._hear(client, urgent, events, status)),
+                asyncio.create_task(self._hear(client, urgent, events)),
             ]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -172,7 +172,6 @@ class Ingest:
         client: Client,
         urgent: list[Lane],
         events: list[Lane],
-        status: Lane,
     ) -> None:
         clock = asyncio.get_running_loop().time
         largest = max(MAX_BYTES.values())
@@ -183,17 +182,17 @@ class Ingest:
                 metrics.DROPPED.labels(lane="oversized").inc()
             # Cut, it is still too big for its channel: the codec refuses it, with the reason on record.
             parcel = Parcel(topic, payload[: 4 * largest], bool(message.retain), clock())
-            lane = topic.rpartition("/")[2]
             shard = zlib.crc32(topic.encode("utf-8", "replace"))
-            if lane == "status":
-                status.put(parcel)
-            elif _URGENT_FIRST.search(parcel.payload):
+            if _URGENT_FIRST.search(parcel.payload):
                 urgent[shard % len(urgent)].put(parcel)
             else:
                 events[shard % len(events)].put(parcel)
 
     async def _beat(self) -> None:
         while True:
+            if not self.heartbeats.hears:  # no gateway may be taken for silent because we are deaf
+                await asyncio.sleep(1.0)
+                continue
             try:
                 async with self._store.transaction() as tx:
                     lost = await leases.beat(tx, self._area)

@@ -130,7 +130,7 @@ class Intake:
         self, tx: Tx, read: Sequence[_Read], at: Moment
     ) -> tuple[Counter[str], Sequence[Ack | None]]:
         counted: Counter[str] = Counter()
-        parcel, (area, gateway, _), message = read[0]
+        (area, gateway, _), message = read[0].address, read[0].message
         match message:
             case EventBatch():
                 came = [
@@ -147,9 +147,12 @@ class Intake:
                 ]
                 return counted, await pipeline.take_readings(tx, arrivals, counted, self._series)
             case Status():
-                retained = parcel.retained
-                ack = await pipeline.take_status(tx, area, gateway, message, at(parcel), retained=retained)
-                return counted, [ack]
+                beats = [
+                    pipeline.Beat(*one.address[:2], one.message, at(one.parcel), one.parcel.retained)
+                    for one in read
+                    if isinstance(one.message, Status)
+                ]
+                return counted, await pipeline.take_beats(tx, beats)
             case _:
                 raise RemoteError(f"gateways do not speak on {read[0].address.channel.value}")
 
@@ -213,10 +216,12 @@ class Intake:
 
 
 def _shares(read: _Read) -> object:
-    """What this may share a transaction with: readings with readings, events with those of their stream."""
+    """What this may share a transaction with: its kind, but for events those of the same stream."""
     match read.message:
         case ReadingBatch():
             return "readings"
+        case Status():
+            return "status"
         case EventBatch(stream=stream, boot=boot):
             return (read.address, stream, boot)
         case _:

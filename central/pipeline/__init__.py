@@ -6,13 +6,14 @@ Law of this room: state, log, due rows and deliveries of one cause commit togeth
 from central.pipeline.events import Came, take_events
 from central.pipeline.people import act
 from central.pipeline.readings import Arrival, take_readings
-from central.pipeline.status import take_status
+from central.pipeline.status import Beat, take_beats
 from central.pipeline.trends import judge_trends
 from central.pipeline.unreadable import Envelope, envelope, take_unreadable_events, take_unreadable_readings
 from central.pipeline.watch import run_due, sweep
 
 __all__ = [
     "Arrival",
+    "Beat",
     "Came",
     "Envelope",
     "act",
@@ -20,9 +21,9 @@ __all__ = [
     "judge_trends",
     "run_due",
     "sweep",
+    "take_beats",
     "take_events",
     "take_readings",
-    "take_status",
     "take_unreadable_events",
     "take_unreadable_readings",
 ]

@@ -159,9 +159,10 @@ async def lock_open_life_of_gateway(tx: Tx, gateway: str, bus: str | None = None
     return [_alarm(row) for row in await cursor.fetchall()]
 
 
-async def open_alarms(tx: Tx) -> list[Alarm]:
-    """Every alarm that is not closed, the gravest and oldest first."""
-    return [_alarm(row) for row in await (await tx.conn.execute(_sql["open_alarms"])).fetchall()]
+async def gateways_of_unknown_life(tx: Tx, gateways: Collection[str]) -> set[str]:
+    """Those behind which smoke or heat became unknown."""
+    cursor = await tx.conn.execute(_sql["gateways_of_unknown_life"], {"gateways": list(gateways)})
+    return {row["gateway"] for row in await cursor.fetchall()}
 
 
 async def covered(tx: Tx, gateway: str | None, part: str, condition: Condition, at: datetime) -> bool:

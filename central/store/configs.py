@@ -5,6 +5,7 @@ Law of this file: the highest version is the wanted one; it is published until t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -38,18 +39,22 @@ async def published(tx: Tx, gateway: str, version: int) -> None:
     await tx.conn.execute(_sql["published"], {"gateway": gateway, "version": version, "now": tx.now})
 
 
-async def reported(tx: Tx, gateway: str, *, applied_hash: str | None, error: str | None) -> None:
-    """What the gateway says of its configuration: note it; when it is another than wanted, publish again."""
-    row = await (await tx.conn.execute(_sql["latest"], {"gateway": gateway})).fetchone()
-    if row is None:
-        return
-    key = {"gateway": gateway, "version": row["version"]}
-    if applied_hash == row["hash"]:
-        if row["applied_at"] is None or row["refused"] is not None:
-            await tx.conn.execute(_sql["applied"], {**key, "now": tx.now})
-        return
-    if error is not None and row["refused"] != error:
-        await tx.conn.execute(_sql["refused"], {**key, "why": error})
-    if row["published_at"] is not None and tx.now - row["published_at"] > AGAIN_AFTER:
-        await tx.conn.execute(_sql["publish_again"], key)
-        await notify(tx, "config", gateway)
+async def reported(tx: Tx, said: Mapping[str, tuple[str | None, str | None]]) -> None:
+    """What gateways say of their configuration: the hash they apply, and why they refused the last one.
+
+    It is noted; one that applies another than it should gets its own again.
+    """
+    rows = await (await tx.conn.execute(_sql["latest"], {"gateways": list(said)})).fetchall()
+    for row in rows:
+        gateway = row["gateway"]
+        applied_hash, error = said[gateway]
+        key = {"gateway": gateway, "version": row["version"]}
+        if applied_hash == row["hash"]:
+            if row["applied_at"] is None or row["refused"] is not None:
+                await tx.conn.execute(_sql["applied"], {**key, "now": tx.now})
+            continue
+        if error is not None and row["refused"] != error:
+            await tx.conn.execute(_sql["refused"], {**key, "why": error})
+        if row["published_at"] is not None and tx.now - row["published_at"] > AGAIN_AFTER:
+            await tx.conn.execute(_sql["publish_again"], key)
+            await notify(tx, "config", gateway)

@@ -6,10 +6,11 @@ listened never counts against a gateway.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from psycopg.types.json import Jsonb
+import msgspec
 
 from central.store.pool import Tx
 from central.store.sql import queries
@@ -21,14 +22,15 @@ EAR_GAP = timedelta(seconds=12)
 DEAF_AFTER = timedelta(seconds=30)
 """No beat of ingest for so long: no gateway can be judged."""
 _sql = queries("leases")
+_ENCODER = msgspec.json.Encoder()
 
 
-class Ear(NamedTuple):
-    """One ingest's hearing: `deaf` is the sum of all spans in which nobody listened."""
+class Held(NamedTuple):
+    """The lease of a gateway, which nobody else changes now."""
 
-    area: str
-    heard_at: datetime
-    deaf: timedelta
+    silent_since: datetime | None
+    status: dict[str, Any]
+    """What the last heartbeat said; empty before the first."""
 
 
 class Silent(NamedTuple):
@@ -52,43 +54,32 @@ async def beat(tx: Tx, area: str) -> timedelta:
     return lost
 
 
-async def ear_of(tx: Tx, area: str) -> Ear | None:
-    """The ear that hears an area; None when ingest never ran."""
-    row = await (await tx.conn.execute(_sql["ear_of"], {"area": area})).fetchone()
-    return Ear(**row) if row else None
-
-
 async def hearing(tx: Tx) -> dict[str, datetime]:
     """When each area that has gateways was listened to last."""
     rows = await (await tx.conn.execute(_sql["hearing"])).fetchall()
     return {row["area"]: row["heard_at"] for row in rows}
 
 
-async def renew(tx: Tx, gateway: str, area: str, status: dict[str, Any]) -> datetime | None:
-    """A live heartbeat came. Returns since when it had been silent; None when it was not."""
-    row = await (await tx.conn.execute(_sql["was_silent"], {"gateway": gateway})).fetchone()
-    ear = await ear_of(tx, area)
-    await tx.conn.execute(
-        _sql["renew"],
-        {
-            "gateway": gateway,
-            "now": tx.now,
-            "deaf": ear.deaf if ear else timedelta(0),
-            "status": Jsonb(status),
-        },
-    )
-    return row["silent_since"] if row else None
+async def hold(tx: Tx, gateways: Collection[str]) -> dict[str, Held]:
+    """The leases of those gateways that the registry knows, held until the transaction's end."""
+    rows = await (await tx.conn.execute(_sql["hold"], {"gateways": list(gateways)})).fetchall()
+    return {row["gateway"]: Held(row["silent_since"], row["status"]) for row in rows}
 
 
-async def last_status(tx: Tx, gateway: str) -> dict[str, Any] | None:
-    """What the last heartbeat said; None before the first. The lease is held until the transaction's end."""
-    row = await (await tx.conn.execute(_sql["was_silent"], {"gateway": gateway})).fetchone()
-    return row["status"] if row else None
+async def renew(tx: Tx, areas: Mapping[str, str], statuses: Mapping[str, Any]) -> None:
+    """Live heartbeats of gateways came: from which area, and what they said."""
+    values = {
+        "gateways": list(areas),
+        "areas": list(areas.values()),
+        "statuses": [_ENCODER.encode(statuses[gateway]).decode() for gateway in areas],
+        "now": tx.now,
+    }
+    await tx.conn.execute(_sql["renew"], values)
 
 
-async def goodbye(tx: Tx, gateway: str) -> None:
-    """A last will or a farewell came: a hint for people, no proof of anything."""
-    await tx.conn.execute(_sql["goodbye"], {"gateway": gateway})
+async def goodbye(tx: Tx, gateways: Collection[str]) -> None:
+    """Last wills or farewells came: a hint for people, no proof of anything."""
+    await tx.conn.execute(_sql["goodbye"], {"gateways": sorted(gateways)})
 
 
 async def take_silent(tx: Tx, limit: int = 1000) -> list[Silent]:
@@ -97,9 +88,3 @@ async def take_silent(tx: Tx, limit: int = 1000) -> list[Silent]:
         _sql["silent"], {"now": tx.now, "lease": LEASE, "deaf_after": DEAF_AFTER, "limit": limit}
     )
     return [Silent(**row) for row in await cursor.fetchall()]
-
-
-async def registered_area(tx: Tx, gateway: str) -> str | None:
-    """The area of a gateway that the registry knows and that is not retired."""
-    row = await (await tx.conn.execute(_sql["is_registered"], {"gateway": gateway})).fetchone()
-    return str(row["area"]) if row else None

@@ -109,6 +109,11 @@ async def say(tx: Tx, said: Mapping[Source, Word]) -> None:
     )
 
 
+async def said(tx: Tx, asked: Collection[Source]) -> dict[Source, Seen]:
+    """What these sources said last; one that never said anything is not in the answer."""
+    return {source: word.seen for source, word in (await words(tx, asked)).items()}
+
+
 async def of_gateway(tx: Tx, gateway: str) -> dict[tuple[str, Condition], Seen]:
     """All that the parts of a gateway said last."""
     cursor = await tx.conn.execute(_sql["of_gateway"], {"gateway": gateway})

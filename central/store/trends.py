@@ -110,10 +110,20 @@ async def homeless(tx: Tx, limit: int) -> list[tuple[Part, str]]:
     return [(Part(r["gateway"], r["part"]), r["area"]) for r in found]
 
 
-async def note_clock(tx: Tx, gateway: str, *, boot: str, synchronised: bool, offset_s: float) -> None:
-    """Keep how far off a gateway's clock is now; one a hour is kept."""
-    values = {"gateway": gateway, "at": tx.now, "boot": boot, "synchronised": synchronised}
-    await tx.conn.execute(_SQL["note_clock"], {**values, "offset_s": offset_s})
+class ClockNote(NamedTuple):
+    """How far off a gateway's clock is now, in one boot of it."""
+
+    gateway: str
+    boot: str
+    synchronised: bool
+    offset_s: float
+
+
+async def note_clocks(tx: Tx, notes: Sequence[ClockNote]) -> None:
+    """Keep how far off clocks are; of each gateway one note an hour is kept."""
+    if notes:
+        values = {"rows": as_rows([note._asdict() for note in notes]), "at": tx.now}
+        await tx.conn.execute(_SQL["note_clocks"], values)
 
 
 async def clock_samples(tx: Tx, gateways: Sequence[str]) -> dict[str, list[ClockSample]]:

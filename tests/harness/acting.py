@@ -96,7 +96,7 @@ class Centre:
         async with self.town.store.transaction() as tx:
             clock = Clock(mono_ms=1, wall_ms=round(tx.now.timestamp() * 1000))
             status = Status(online=True, boot=BOOT, stream=STREAM, clock=clock, **more)
-            await pipeline.take_status(tx, AREA, gateway, status, tx.now, retained=False)
+            await pipeline.take_beats(tx, [pipeline.Beat(AREA, gateway, status, tx.now)])
 
     async def smoke(self, kind: EventKind) -> None:
         """The detector's next word."""

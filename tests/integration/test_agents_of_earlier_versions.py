@@ -55,7 +55,7 @@ async def test_the_centre_takes_all_that_an_earlier_agent_says(town: Town, versi
                 readings += len(message.t)
                 assert ack.through_seq == message.first_seq + len(message.t) - 1
             else:
-                await pipeline.take_status(tx, AREA, GATEWAY, message, tx.now, False)
+                await pipeline.take_beats(tx, [pipeline.Beat(AREA, GATEWAY, message, tx.now)])
     assert (await town.one("SELECT count(*) AS n FROM event"))["n"] == sum(cursors.values())
     assert (await town.one("SELECT count(*) AS n FROM readings"))["n"] == readings > 0
     alarms = await town.rows("SELECT condition, state FROM alarm")

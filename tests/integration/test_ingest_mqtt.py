@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 import aiomqtt
@@ -14,9 +15,11 @@ import psycopg
 import pytest
 
 from central import metrics
+from central.bulk_ear import HEARTBEATS, BulkEar
 from central.config import BrokerSettings
 from central.ending import end
 from central.ingest import Ingest
+from central.intake import Intake
 from central.store.migrate import migrate
 from tests.harness.broker import Broker
 from tests.harness.database import Server
@@ -91,7 +94,9 @@ async def ingesting(town: Town, broker: Broker) -> AsyncIterator[Ingest]:
     ingest = Ingest(town.store, BrokerSettings(broker.host, broker.port))
     task = asyncio.create_task(ingest.run())
     try:
-        await eventually(lambda: ingest.connected and ingest.readings.connected, 15)
+        await eventually(
+            lambda: all(ear.connected for ear in (ingest, ingest.readings, ingest.heartbeats)), 15
+        )
         yield ingest
     finally:
         await end([task])
@@ -348,3 +353,29 @@ def _empty(server: Server, dsn: str) -> None:
         conn.execute("DROP DATABASE away WITH (FORCE)")
         conn.execute("CREATE DATABASE away")
     migrate(dsn)
+
+
+async def test_while_heartbeats_cannot_be_heard_nobody_beats_and_no_gateway_can_be_taken_for_silent(
+    town: Town, broker: Broker
+) -> None:
+    """Events come in all the same; once heartbeats are heard, ingest beats."""
+    ingest = Ingest(town.store, BrokerSettings(broker.host, broker.port))
+    nowhere = BulkEar(HEARTBEATS, Intake(town.store), BrokerSettings(broker.host, 1), "", Random(1))
+    heard, ingest.heartbeats = ingest.heartbeats, nowhere
+    task = asyncio.create_task(ingest.run())
+    try:
+        async with gateway(broker) as far:
+            await eventually(lambda: ingest.connected, 15)
+            await far.send(batch([event(1, A)]))
+            assert (await far.ack(1)).through_seq == 1
+            assert not ingest.progressing
+            assert await count(town, "ear") == 0
+            ingest.heartbeats = heard
+            heard_task = asyncio.create_task(heard.run())
+            try:
+                await eventually(lambda: ingest.progressing, 15)
+            finally:
+                await end([heard_task])
+            assert await count(town, "ear") == 1
+    finally:
+        await end([task])

@@ -38,7 +38,8 @@ async def heartbeat(town: Town, *, retained: bool = False, gateway: str = GATEWA
     async with town.store.transaction() as tx:
         clock = Clock(mono_ms=1, wall_ms=round(tx.now.timestamp() * 1000))
         status = Status(boot=BOOT, stream=STREAM, **{"clock": clock, **more})
-        return await pipeline.take_status(tx, AREA, gateway, status, tx.now, retained=retained)
+        (ack,) = await pipeline.take_beats(tx, [pipeline.Beat(AREA, gateway, status, tx.now, retained)])
+        return ack
 
 
 async def pass_time(town: Town, seconds: int, *, listening: bool = True) -> None:
@@ -213,3 +214,25 @@ async def test_a_heartbeat_of_a_gateway_nobody_registered_is_no_fault(town: Town
     """It has no lease; its smoke would alarm all the same."""
     assert await heartbeat(town, gateway="stranger") is None
     assert len(await town.rows("SELECT FROM lease")) == 2
+
+
+async def test_heartbeats_of_many_come_together_and_each_gateways_words_count_in_their_order(
+    town: Town,
+) -> None:
+    """A will before its return, a stranger between them, two words of one gateway: as if one by one."""
+    async with town.store.transaction() as tx:
+        clock = Clock(mono_ms=1, wall_ms=round(tx.now.timestamp() * 1000))
+        whole = Status(online=True, boot=BOOT, stream=STREAM, clock=clock, outbox_depth=7, version="1.0")
+        will = Status(online=False, boot=BOOT)
+        late = Status(online=True, boot=BOOT, brief=True, outbox_depth=900, oldest_unacked_event_s=31.0)
+        said = [(GATEWAY, will), (GATEWAY, whole), ("nobody", whole), ("gw-2", whole), (GATEWAY, late)]
+        beats = [pipeline.Beat(AREA, gateway, status, tx.now) for gateway, status in said]
+        assert await pipeline.take_beats(tx, beats) == [None] * 5
+    leases_now = await town.rows("SELECT gateway, said_goodbye, status FROM lease ORDER BY gateway")
+    assert [(one["gateway"], one["said_goodbye"]) for one in leases_now] == [
+        (GATEWAY, False),
+        ("gw-2", False),
+    ]
+    assert [one["status"]["outbox_depth"] for one in leases_now] == [900, 7]
+    assert leases_now[0]["status"]["version"] == "1.0", "the rest is as the whole one said"
+    assert await states(town, "events_stuck") == ["active_unacknowledged"]

@@ -30,9 +30,9 @@ WHERE gateway = %(gateway)s AND severity = 'life' AND state IN ('active_unacknow
         SELECT detector FROM placement WHERE gateway = %(gateway)s AND bus = %(bus)s AND to_at IS NULL))
 ORDER BY id FOR NO KEY UPDATE
 
--- name: open_alarms
-SELECT * FROM alarm WHERE state <> 'closed'
-ORDER BY array_position(ARRAY['life', 'unwatched', 'care', 'note'], severity), opened_at, id
+-- name: gateways_of_unknown_life
+SELECT DISTINCT gateway FROM alarm
+WHERE gateway = ANY (%(gateways)s) AND severity = 'life' AND state = 'active_unknown'
 
 -- name: covering
 -- A closed alarm of the same source within whose span `at` lies (2 s of tolerance for corrected clocks).

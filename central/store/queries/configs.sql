@@ -6,8 +6,10 @@ WHERE (%(area)s = '' OR g.area = %(area)s)
 ORDER BY c.gateway, c.version DESC
 
 -- name: latest
-SELECT version, hash, applied_at, refused, published_at FROM gateway_config
-WHERE gateway = %(gateway)s ORDER BY version DESC LIMIT 1
+SELECT c.* FROM unnest(%(gateways)s::text[]) AS q (gateway)
+CROSS JOIN LATERAL (
+    SELECT gateway, version, hash, applied_at, refused, published_at FROM gateway_config
+    WHERE gateway = q.gateway ORDER BY version DESC LIMIT 1) c
 
 -- name: published
 UPDATE gateway_config SET published_at = %(now)s WHERE gateway = %(gateway)s AND version = %(version)s

@@ -7,21 +7,25 @@ INSERT INTO ear (area, heard_at, deaf) VALUES (%(area)s, %(now)s, interval '0') 
 -- name: save_ear
 UPDATE ear SET heard_at = %(now)s, deaf = %(deaf)s WHERE area = %(area)s
 
--- name: ear_of
--- The ear that hears an area: its own or the one for all, whichever heard last.
-SELECT area, heard_at, deaf FROM ear WHERE area IN (%(area)s, '') ORDER BY heard_at DESC LIMIT 1
+-- name: hold
+-- In one order for everybody, so that two who take heartbeats never wait for each other in a ring.
+SELECT l.gateway, l.silent_since, l.status FROM lease l JOIN gateway g ON g.id = l.gateway
+WHERE l.gateway = ANY (%(gateways)s) AND g.retired_at IS NULL ORDER BY l.gateway FOR NO KEY UPDATE OF l
 
 -- name: renew
-UPDATE lease SET heard_at = %(now)s, deaf = %(deaf)s, silent_since = NULL, said_goodbye = false,
-    status = %(status)s
-WHERE gateway = %(gateway)s
-RETURNING gateway
-
--- name: was_silent
-SELECT silent_since, status FROM lease WHERE gateway = %(gateway)s FOR UPDATE
+-- The ear that hears an area: its own or the one for all, whichever heard last.
+UPDATE lease SET heard_at = %(now)s, deaf = coalesce(q.deaf, interval '0'), silent_since = NULL,
+    said_goodbye = false, status = q.status
+FROM (
+    SELECT b.gateway, b.status::jsonb AS status,
+        (SELECT deaf FROM ear WHERE ear.area IN (b.area, '') ORDER BY heard_at DESC LIMIT 1) AS deaf
+    FROM unnest(%(gateways)s::text[], %(areas)s::text[], %(statuses)s::text[]) AS b (gateway, area, status)
+) q
+WHERE lease.gateway = q.gateway
 
 -- name: goodbye
-UPDATE lease SET said_goodbye = true WHERE gateway = %(gateway)s
+UPDATE lease SET said_goodbye = true WHERE gateway IN (
+    SELECT gateway FROM lease WHERE gateway = ANY (%(gateways)s) ORDER BY gateway FOR NO KEY UPDATE)
 
 -- name: silent
 -- Gateways whose lease ended by %(now)s, time in which nobody could hear left out; taken by one sweeper only.
@@ -41,6 +45,3 @@ RETURNING gateway, (SELECT area FROM gateway g WHERE g.id = lease.gateway) AS ar
 SELECT g.area, coalesce(max(e.heard_at), min(l.heard_at)) AS heard_at
 FROM gateway g JOIN lease l ON l.gateway = g.id LEFT JOIN ear e ON e.area IN (g.area, '')
 WHERE g.retired_at IS NULL GROUP BY g.area ORDER BY g.area
-
--- name: is_registered
-SELECT area FROM gateway WHERE id = %(gateway)s AND retired_at IS NULL

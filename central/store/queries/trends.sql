@@ -71,9 +71,10 @@ WHERE f.part <> '' AND NOT EXISTS (
     SELECT FROM placement p WHERE p.detector = f.part AND p.gateway = f.gateway AND p.to_at IS NULL)
 LIMIT %(limit)s
 
--- name: note_clock
+-- name: note_clocks
 INSERT INTO clock_sample (gateway, hour, at, boot, synchronised, offset_s)
-VALUES (%(gateway)s, date_trunc('hour', %(at)s::timestamptz), %(at)s, %(boot)s, %(synchronised)s, %(offset_s)s)
+SELECT gateway, date_trunc('hour', %(at)s::timestamptz), %(at)s, boot, synchronised, offset_s
+FROM json_to_recordset(%(rows)s::json) AS r (gateway text, boot text, synchronised boolean, offset_s float8)
 ON CONFLICT (gateway, hour) DO NOTHING
 
 -- name: clock_samples

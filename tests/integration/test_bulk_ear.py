@@ -6,17 +6,18 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 import aiomqtt
 import pytest
 
-from central import readings_ear
+from central import bulk_ear
+from central.bulk_ear import READINGS, Bulk, BulkEar
 from central.config import BrokerSettings
 from central.ending import end
 from central.intake import Intake
-from central.readings_ear import ReadingsEar
 from tests.harness.broker import Broker
 from tests.harness.secure_broker import CENTRE, HOST, SecureBroker, running_secure_broker
 from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, open_town
@@ -43,8 +44,10 @@ def secure_broker() -> Iterator[SecureBroker]:
 
 
 @asynccontextmanager
-async def hearing(town: Town, broker: BrokerSettings, area: str = "") -> AsyncIterator[ReadingsEar]:
-    ear = ReadingsEar(Intake(town.store), broker, area, Random(1))
+async def hearing(
+    town: Town, broker: BrokerSettings, area: str = "", kind: Bulk = READINGS
+) -> AsyncIterator[BulkEar]:
+    ear = BulkEar(kind, Intake(town.store), broker, area, Random(1))
     task = asyncio.create_task(ear.run())
     try:
         await eventually(lambda: ear.connected, 15)
@@ -111,11 +114,11 @@ async def test_what_cannot_be_stored_yet_is_left_with_the_broker_and_nothing_is_
     town: Town, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A locked table: memory holds a bounded piece of what comes; afterwards all is stored in its order."""
-    monkeypatch.setattr(readings_ear, "MOST_HELD_BYTES", 20_000)
-    monkeypatch.setattr(readings_ear, "AT_ONCE_BYTES", 5_000)
+    monkeypatch.setattr(bulk_ear, "MOST_HELD_BYTES", 20_000)
+    small = replace(READINGS, at_once_bytes=5_000)
     sent = 600
     async with (
-        hearing(town, BrokerSettings(broker.host, broker.port)) as ear,
+        hearing(town, BrokerSettings(broker.host, broker.port), kind=small) as ear,
         gateway(broker.host, broker.port) as far,
     ):
         async with town.store.transaction() as tx:

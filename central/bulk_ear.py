@@ -1,4 +1,4 @@
-"""Readings heard over a connection of their own, stored, answered.
+"""What comes in bulk, readings or heartbeats, heard over a connection of its own, stored, answered.
 
 Law of this file: no fire waits behind it. What cannot be stored as fast as it comes is left with the broker
 and the gateways, which hold their readings until they are answered; nothing is dropped here.
@@ -12,6 +12,7 @@ import ssl
 import uuid
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -28,28 +29,49 @@ from wire.codec import MAX_BYTES
 from wire.topics import Channel, up_filter
 
 _log = structlog.get_logger()
-LANES = 3
-"""Gateways are spread over so many, each with a transaction under way; within one, order is kept."""
-AT_ONCE_BYTES = 1_000_000
-"""Of payload in one transaction: about 20,000 readings."""
 GATHER_S = 0.1
-"""How long readings wait for others when there are few, so that they share a transaction."""
+"""How long a message waits for others when there are few, so that they share a transaction."""
 MOST_HELD_BYTES = 16_000_000
 """So much waits in memory, then the broker is not read any more until half of it is stored."""
 _QUEUE = 1_000_000
-_LARGEST = 4 * MAX_BYTES[Channel.READINGS]
 
 
-class ReadingsEar:
-    """Hears the readings of all gateways, or of one area's. Run it with `run`."""
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What is heard, and how."""
 
-    def __init__(self, intake: Intake, broker: BrokerSettings, area: str, random: Random) -> None:
+    channel: Channel
+    qos: int
+    """Of what is heard and of the answers."""
+    lanes: int
+    """Gateways are spread over so many, each with a transaction under way; within one, order is kept."""
+    at_once_bytes: int
+    """Of payload in one transaction."""
+
+    @property
+    def name(self) -> str:
+        """For logs and figures."""
+        return self.channel.name.lower()
+
+
+READINGS = Bulk(Channel.READINGS, qos=0, lanes=3, at_once_bytes=1_000_000)
+"""About 20,000 in a transaction. A lost answer costs one repeat, a receipt for each would cost more."""
+HEARTBEATS = Bulk(Channel.STATUS, qos=1, lanes=2, at_once_bytes=250_000)
+"""About 1,000 in a transaction. The broker keeps them while we are slow: a dropped one looks like silence."""
+
+
+class BulkEar:
+    """Hears one kind of all gateways, or of one area's. Run it with `run`."""
+
+    def __init__(self, kind: Bulk, intake: Intake, broker: BrokerSettings, area: str, random: Random) -> None:
+        self._kind = kind
         self._intake = intake
         self._broker = broker
         self._nodes = itertools.cycle(broker.nodes)
-        self._filter = up_filter(area or "+", Channel.READINGS)
+        self._filter = up_filter(area or "+", kind.channel)
+        self._largest = 4 * MAX_BYTES[kind.channel]
         self._random = random
-        self._name = f"smokewatch-readings-{area or 'all'}-{uuid.uuid4().hex[:12]}"
+        self._name = f"smokewatch-{kind.name}-{area or 'all'}-{uuid.uuid4().hex[:12]}"
         self._lanes: list[Lane] = []
         self._line: Line | None = None
         self._clock: Callable[[], float] = lambda: 0.0
@@ -60,15 +82,28 @@ class ReadingsEar:
 
     async def run(self) -> None:
         """Keep hearing until cancelled."""
-        await keep_connected(self._one_connection, "readings", self._random)
+        await keep_connected(self._one_connection, self._kind.name, self._random)
+
+    @property
+    def hears(self) -> bool:
+        """Whether what is said now is heard now."""
+        return self.connected and not self.deaf
+
+    def stuck(self, longer_than_s: float) -> bool:
+        """Whether a lane has had work for so long and has finished nothing."""
+        now = self._clock()
+        return any(
+            lane.busy_since is not None and now - lane.busy_since > longer_than_s for lane in self._lanes
+        )
 
     async def _one_connection(self) -> str:
         self._clock = asyncio.get_running_loop().time
-        self._lanes = [Lane("readings", _QUEUE, AT_ONCE_BYTES, GATHER_S) for _ in range(LANES)]
+        kind = self._kind
+        self._lanes = [Lane(kind.name, _QUEUE, kind.at_once_bytes, GATHER_S) for _ in range(kind.lanes)]
         self.deaf = False
         try:
             where = self._where(*next(self._nodes))
-            line = await open_line(where, self._name, [(self._filter, 0)], self._heard)
+            line = await open_line(where, self._name, [(self._filter, kind.qos)], self._heard)
         except LineError as error:
             return str(error)
         self._line = line
@@ -77,7 +112,7 @@ class ReadingsEar:
             asyncio.create_task(line.keep_alive()),
         ]
         self.connected = True
-        _log.info("broker connected", of="readings", host=where.host, port=where.port)
+        _log.info("broker connected", of=kind.name, host=where.host, port=where.port)
         try:
             ended: list[asyncio.Future[Any]] = [*tasks, line.lost]
             done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
@@ -100,20 +135,19 @@ class ReadingsEar:
         return Broker(host, port, broker.username, broker.password, context)
 
     def _heard(self, topic: bytes, payload: bytes, retained: bool) -> None:
-        if len(payload) > _LARGEST:
+        if len(payload) > self._largest:
             metrics.DROPPED.labels(lane="oversized").inc()
         # Cut, it is still too big for its channel: the codec refuses it, with the reason on record.
         name = topic.decode("utf-8", "replace")
-        parcel = Parcel(name, payload[:_LARGEST], retained, self._clock())
-        self._lanes[zlib.crc32(topic) % LANES].put(parcel)
+        parcel = Parcel(name, payload[: self._largest], retained, self._clock())
+        self._lanes[zlib.crc32(topic) % self._kind.lanes].put(parcel)
         if not self.deaf and self.held_bytes >= MOST_HELD_BYTES:
             self._listen(False)
 
     async def _say(self, answers: list[Answer]) -> None:
-        # An answer that is lost costs one repeat, a receipt for each would cost more.
         if self._line is not None:
             for topic, payload in answers:
-                self._line.say(topic.encode(), payload, 0, False)
+                self._line.say(topic.encode(), payload, self._kind.qos, False)
             self._line.flush()
         if self.deaf and self.held_bytes < MOST_HELD_BYTES // 2:
             self._listen(True)
