@@ -366,7 +366,7 @@ async def test_while_heartbeats_cannot_be_heard_nobody_beats_and_no_gateway_can_
     try:
         async with gateway(broker) as far:
             await eventually(lambda: ingest.connected, 15)
-            await far.send(batch([event(1, A)]))
+            await far.send(batch([event(1, A, Condition.SMOKE)]))
             assert (await far.ack(1)).through_seq == 1
             assert not ingest.progressing
             assert await count(town, "ear") == 0
