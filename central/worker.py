@@ -3,6 +3,9 @@
 Law of this file: a try is on record before
 it is made; only the provider's yes makes it sent.
 
+What waits for one person goes out as one message when there is much of it (`notifier.bundle`, `store.pace`);
+nothing is kept back for longer than the channel's pace, and a call that cannot be made is told in writing.
+
 A worker that dies between the provider's yes and the commit lets the message go out again under the same
 key: twice is better than never. Each channel has slots of its own, and urgent messages have theirs, so
 neither a slow provider nor a pile of small news delays a fire.
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,11 +25,12 @@ import structlog
 from central import metrics
 from central.config import WorkerSettings
 from central.engine.policy import SEES_RESIDENTS
-from central.notifier.channel import Channel, Message, Outcome, Rejected, Sent, TryLater
+from central.notifier.bundle import bundles
+from central.notifier.channel import Channel, Limits, Message, Outcome, Pace, Rejected, Sent, TryLater
 from central.notifier.plan import Planned, fall_back
-from central.notifier.render import To, bare, render
+from central.notifier.render import To, bare, render, render_many
 from central.notifier.retry import next_try
-from central.store import alarms, audit, deliveries, links
+from central.store import alarms, audit, deliveries, links, pace
 from central.store.alarms import AlarmFacts
 from central.store.deliveries import Claimed, OutcomeWord, Standing
 from central.store.errors import StoreConflict, StoreDown, StoreError
@@ -36,14 +41,16 @@ _POLL_S = 1.0
 _GRACE_S = 3.0
 _HOLD_BEYOND = timedelta(seconds=10)
 """How long after the channel's timeout a claim still holds: time to write down how it went."""
+_MOST_CLAIMED = 500
+_BEING_CALLED = "the person is being called about another home: told in writing"
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One message, ready to go."""
+    """One message, ready to go, and all that it says."""
 
-    claimed: Claimed
+    claimed: tuple[Claimed, ...]
     message: Message
 
 
@@ -108,16 +115,18 @@ class Worker:
                 free = slots - len(under_way)
                 if not urgent:  # no more than a second's worth: the rest below must not outlast a turn
                     free = min(free, max(1, round(self._settings.other_per_s)))
+                pause_s = _POLL_S
                 if free > 0:
-                    claimed = await self._claim(name, channel, urgent=urgent, limit=free)
-                    for work in claimed:
+                    works, again_s = await self._claim(name, channel, urgent=urgent, limit=free)
+                    for work in works:
                         task = asyncio.create_task(self._deliver(channel, work))
                         under_way.add(task)
                         task.add_done_callback(done)
                     if not urgent:
-                        await asyncio.sleep(len(claimed) / self._settings.other_per_s)
+                        await asyncio.sleep(len(works) / self._settings.other_per_s)
+                    pause_s = min(pause_s, again_s)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL_S):
+                    async with asyncio.timeout(pause_s):
                         await wake.wait()
         finally:
             self._wakes.remove(wake)
@@ -127,20 +136,33 @@ class Worker:
                     task.cancel()
                 await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _claim(self, name: str | None, channel: Channel, *, urgent: bool, limit: int) -> list[_Work]:
+    async def _claim(
+        self, name: str | None, channel: Channel, *, urgent: bool, limit: int
+    ) -> tuple[list[_Work], float]:
+        """What goes out now, and after how many seconds more may."""
         hold = timedelta(seconds=channel.timeout_s) + _HOLD_BEYOND
+        limits = channel.limits
         try:
             async with self._store.transaction() as tx:
                 claimed = await deliveries.claim(
-                    tx, name, known=list(self._channels), urgent=urgent, limit=limit, hold=hold
+                    tx,
+                    name,
+                    known=list(self._channels),
+                    urgent=urgent,
+                    limit=min(limit * limits.homes, _MOST_CLAIMED),
+                    hold=hold,
+                    pause=limits.pace(urgent=urgent).every + timedelta(seconds=1),
                 )
-                return await self._prepare(tx, claimed)
+                wanted = await self._wanted(tx, claimed)
+                groups = bundles(wanted, lambda one: one.planned, limits.homes)
+                going, again_s = await self._paced(tx, name or "", limits, groups, urgent=urgent, most=limit)
+                return await self._prepare(tx, going), again_s
         except StoreError as error:
             _log.warning("deliveries cannot be claimed", channel=name, error=str(error))
-            return []
+            return [], _POLL_S
 
-    async def _prepare(self, tx: Tx, claimed: Sequence[Claimed]) -> list[_Work]:
-        """Each message with a link of its own; those that nobody needs any more are called off."""
+    async def _wanted(self, tx: Tx, claimed: Sequence[Claimed]) -> list[Claimed]:
+        """Those that somebody still needs; the others are called off."""
         wanted: list[Claimed] = []
         for one in claimed:
             needless = why_needless(one.planned, one.standing)
@@ -151,27 +173,79 @@ class Worker:
             else:
                 await deliveries.drop_attempt(tx, one)
                 await deliveries.mark(tx, one, "cancelled", reason=needless)
-        facts = await self._facts(tx, {one.planned.alarm for one in wanted})
+        return wanted
+
+    async def _paced(
+        self,
+        tx: Tx,
+        name: str,
+        limits: Limits,
+        groups: Sequence[Sequence[Claimed]],
+        *,
+        urgent: bool,
+        most: int,
+    ) -> tuple[list[Sequence[Claimed]], float]:
+        """The messages that may go now, at most `most`. Others wait, or go another way if this one rings."""
+        asked = Counter(group[0].planned.address for group in groups[:most])
+        granted = await pace.take(tx, name, limits.pace(urgent=urgent), asked, urgent=urgent)
+        left = {address: one.messages for address, one in granted.items()}
+        going: list[Sequence[Claimed]] = []
+        again_s = _POLL_S
+        for group in groups[:most]:
+            address = group[0].planned.address
+            if left[address] > 0:
+                left[address] -= 1
+                going.append(group)
+                continue
+            waiting = await self._instead(tx, group) if limits.call else group
+            if waiting:
+                next_at = granted[address].next_at
+                await deliveries.put_back(tx, waiting, next_at)
+                again_s = min(again_s, (next_at - tx.now).total_seconds())
+        beyond = [one for group in groups[most:] for one in group]
+        if beyond:
+            await deliveries.put_back(tx, beyond, tx.now)
+        return going, again_s
+
+    async def _instead(self, tx: Tx, group: Sequence[Claimed]) -> list[Claimed]:
+        """Tell by the next channel what cannot be called now; those that have no other wait for the call."""
+        waiting: list[Claimed] = []
+        for one in group:
+            instead = fall_back(one.planned, await deliveries.contacts(tx, one.planned.worker))
+            if instead is None:
+                waiting.append(one)
+                continue
+            await deliveries.drop_attempt(tx, one)
+            await deliveries.mark(tx, one, "cancelled", reason=_BEING_CALLED)
+            await deliveries.enqueue(tx, [instead])
+        return waiting
+
+    async def _prepare(self, tx: Tx, groups: Sequence[Sequence[Claimed]]) -> list[_Work]:
+        """Each message with a link of its own."""
+        facts = await self._facts(tx, {one.planned.alarm for group in groups for one in group})
         valid = timedelta(hours=self._settings.link_valid_h)
         ready: list[_Work] = []
         async with in_one_go(tx):
-            for one in wanted:
-                planned = one.planned
-                token = await links.make_link(tx, planned.alarm, planned.worker, one.id, valid)
-                known = facts.get(planned.alarm)
-                if known is not None and one.role not in SEES_RESIDENTS:
-                    known = known.without_residents()
-                message = word(planned, known, To(one.language, f"{self._url}/a/{token}"))
-                ready.append(_Work(one, message))
-                if known is not None and known.residents:
-                    await audit.note(
-                        tx,
-                        who=planned.worker,
-                        action="told",
-                        subject=f"household:{known.household}",
-                        from_where=planned.channel,
-                        detail={"alarm": planned.alarm, "delivery": one.id},
-                    )
+            for group in groups:
+                first = group[0]
+                planned = [one.planned for one in group]
+                alarms_of = list(dict.fromkeys(one.alarm for one in planned))
+                token = await links.make_link(tx, alarms_of, first.planned.worker, first.id, valid)
+                known = [facts[alarm] for alarm in alarms_of if alarm in facts]
+                if first.role not in SEES_RESIDENTS:
+                    known = [one.without_residents() for one in known]
+                message = word(planned, known, To(first.language, f"{self._url}/a/{token}"))
+                ready.append(_Work(tuple(group), message))
+                for one in known:
+                    if one.residents:
+                        await audit.note(
+                            tx,
+                            who=first.planned.worker,
+                            action="told",
+                            subject=f"household:{one.household}",
+                            from_where=first.planned.channel,
+                            detail={"alarm": one.id, "delivery": first.id},
+                        )
         return ready
 
     async def _facts(self, tx: Tx, wanted: set[int]) -> dict[int, AlarmFacts]:
@@ -191,15 +265,15 @@ class Worker:
         return known
 
     async def _deliver(self, channel: Channel, work: _Work) -> None:
-        planned = work.claimed.planned
+        first = work.claimed[0].planned
         try:
             # A channel promises never to raise and to keep its time; lives do not hang on promises.
             async with asyncio.timeout(channel.timeout_s + 2.0):
-                outcome = await channel.send(work.message, planned.address)
+                outcome = await channel.send(work.message, first.address)
         except TimeoutError:
             outcome = TryLater(None, f"the channel did not return within {channel.timeout_s + 2.0:g} s")
         except Exception as error:  # noqa: BLE001 -- see above
-            _log.exception("a channel raised", channel=planned.channel)
+            _log.exception("a channel raised", channel=first.channel)
             outcome = TryLater(None, f"the channel raised {type(error).__name__}")
         while True:
             try:
@@ -209,18 +283,27 @@ class Worker:
             except StoreConflict:
                 continue
             except StoreError as error:
-                _log.warning("an outcome cannot be stored yet", delivery=work.claimed.id, error=str(error))
+                _log.warning("an outcome cannot be stored yet", delivery=work.claimed[0].id, error=str(error))
                 await asyncio.sleep(_POLL_S)
 
-    async def _record(self, tx: Tx, claimed: Claimed, outcome: Outcome) -> None:
-        """In one transaction: how the try went, what becomes of the message, the person's next channel."""
-        planned = claimed.planned
-        name = planned.channel if planned.channel in self._channels else "unknown"
-        if isinstance(outcome, Sent):
-            await deliveries.sent(tx, claimed, outcome.provider_id)
-            metrics.DELIVERIES.labels(name, "sent").inc()
-            metrics.DELIVERY_S.labels(name).observe((tx.now - claimed.made_at).total_seconds())
+    async def _record(self, tx: Tx, claimed: Sequence[Claimed], outcome: Outcome) -> None:
+        """In one transaction: how the try went, what becomes of the messages, the person's next channel."""
+        if not isinstance(outcome, Sent):
+            for one in claimed:
+                await self._not_taken(tx, one, outcome)
             return
+        await deliveries.sent(tx, claimed, outcome.provider_id)
+        for one in claimed:
+            name = self._known(one.planned.channel)
+            metrics.DELIVERIES.labels(name, "sent").inc()
+            metrics.DELIVERY_S.labels(name).observe((tx.now - one.made_at).total_seconds())
+
+    def _known(self, channel: str) -> str:
+        return channel if channel in self._channels else "unknown"
+
+    async def _not_taken(self, tx: Tx, claimed: Claimed, outcome: TryLater | Rejected) -> None:
+        planned = claimed.planned
+        name = self._known(planned.channel)
         how = _outcome_word(outcome)
         metrics.DELIVERIES.labels(name, how).inc()
         ours, standing = await deliveries.standing(tx, claimed)
@@ -258,6 +341,7 @@ class _NoChannel:
     """Stands for channels that people have and this server has not: the next one is tried at once."""
 
     timeout_s = 1.0
+    limits = Limits(urgent=Pace(1000, timedelta(seconds=1)), homes=1)
 
     async def send(self, message: Message, address: str) -> Outcome:  # noqa: ARG002
         return Rejected("this channel is not set up on the server: add its table below [channels]")
@@ -285,14 +369,16 @@ def _lane_name(channel: str | None, urgent: bool) -> str:
     return f"worker {channel or 'unknown channels'} {'urgent' if urgent else 'other'}"
 
 
-def word(planned: Planned, facts: AlarmFacts | None, to: To) -> Message:
+def word(planned: Sequence[Planned], facts: Sequence[AlarmFacts], to: To) -> Message:
     """The message; bare when nothing is known, or when the words for it cannot be found."""
-    if facts is None:
+    if not facts:
         return bare(planned, to)
     try:
-        return render(planned, facts, to)
+        if len({one.alarm for one in planned}) > 1:
+            return render_many(planned, facts, to)
+        return render(planned[0], facts[0], to)
     except Exception:  # noqa: BLE001 -- a mistake in the words must not keep a message back
-        _log.exception("a message cannot be worded; sent bare", alarm=planned.alarm)
+        _log.exception("a message cannot be worded; sent bare", alarms=[one.alarm for one in planned])
         return bare(planned, to)
 
 

@@ -13,6 +13,37 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """To one address: `burst` messages at once, then one every `every`."""
+
+    burst: int
+    every: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one address of a channel bears. Messages that would be too many are merged, not kept back.
+
+    The default is what a person can read, and less than the 20 a minute that group robots take.
+    """
+
+    urgent: Pace = Pace(3, timedelta(seconds=4))
+    other: Pace = Pace(2, timedelta(seconds=60))
+    homes: int = 20
+    """Alarms that one message can name; 1: this channel cannot merge."""
+    call: bool = False
+    """It rings: whoever cannot be called now is told by their next channel at once."""
+
+    def pace(self, *, urgent: bool) -> Pace:
+        """Of smoke and heat, or of everything else."""
+        return self.urgent if urgent else self.other
+
+
+CALL = Limits(urgent=Pace(1, timedelta(seconds=60)), other=Pace(1, timedelta(minutes=10)), homes=1, call=True)
+"""A telephone that rings: at most once a minute."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """What a person is told."""
 
@@ -27,6 +58,8 @@ class Message:
     """Plain text in lines, complete without the link."""
     link: str = ""
     """The page on which the person answers; empty where there is nothing to answer."""
+    alarms: tuple[int, ...] = ()
+    """Every alarm that it names, `alarm` first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +89,10 @@ Outcome = Sent | TryLater | Rejected
 
 class Channel(Protocol):
     """One way out, shared by all messages of its name."""
+
+    @property
+    def limits(self) -> Limits:
+        """What one address bears."""
 
     @property
     def timeout_s(self) -> float:

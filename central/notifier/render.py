@@ -6,11 +6,13 @@ still holds. Times are China's (UTC+8, no summer time).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from central.engine.model import AlarmState, Condition
 from central.notifier import words as w
+from central.notifier.bundle import key_of
 from central.notifier.channel import Message
 from central.notifier.facts import Facts, ResidentFacts
 from central.notifier.plan import Planned
@@ -18,6 +20,7 @@ from central.notifier.plan import Planned
 CHINA = timezone(timedelta(hours=8))
 _HOMES_SHOWN = 10
 _LIFE = frozenset({Condition.SMOKE, Condition.HEAT})
+_ABOUT = {"disposition": w.DISPOSITION_TITLE, "cleared": w.CLEARED_TITLE, "closed": w.CLOSED_TITLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +34,75 @@ class To:
 def render(planned: Planned, facts: Facts, to: To) -> Message:
     """The message for one person in their language."""
     lines = [line for line in _lines(planned, facts, to) if line]
-    return _message(
-        planned, to, f"{_mark(planned, facts, to.language)}{_short_place(facts, to.language)}", lines
-    )
+    title = f"{_mark(planned, facts, to.language)}{_short_place(facts, to.language)}"
+    return _message([planned], to, title, lines)
 
 
-def bare(planned: Planned, to: To) -> Message:
-    """What is sent when nothing is known of the alarm but that it is there: better than silence."""
-    title = w.Words(f"【报警】编号 {planned.alarm}", f"[ALARM] number {planned.alarm}").of(to.language)
-    return _message(planned, to, title, [_link_line(planned, to)] if to.link else [title])
+def render_many(planned: Sequence[Planned], facts: Sequence[Facts], to: To) -> Message:
+    """One message about several alarms, each by its home; one of which no `facts` are given by its number."""
+    language = to.language
+    known = {one.id: one for one in facts}
+    alarms = list(dict.fromkeys(one.alarm for one in planned))
+    first = facts[0]
+    name = _condition(first, language)
+    count = w.PLACES.of(language).format(n=len(alarms))
+    lines = [
+        f"{number}. {_in_short(known[alarm], first, language) if alarm in known else f'#{alarm}'}"
+        for number, alarm in enumerate(alarms, 1)
+    ]
+    if to.link:
+        lines.append(w.TICK_THEM.of(language) + to.link)
+    if any(one.condition in _LIFE for one in facts) and planned[0].purpose == "alarm":
+        lines.append(w.CALL_119.of(language))
+    head = f"[{name}] " if language == "en" else f"【{name}】"
+    about = _ABOUT.get(planned[0].purpose)
+    title = f"{head}{count}" if about is None else f"{head}{count} {about.of(language)}"
+    return _message(planned, to, title, lines)
 
 
-def _message(planned: Planned, to: To, title: str, lines: list[str]) -> Message:
+def _in_short(facts: Facts, first: Facts, language: str) -> str:
+    comma = ", " if language == "en" else "，"
+    parts = [
+        "" if facts.condition is first.condition else _condition(facts, language),
+        _short_place(facts, language),
+        *(w.BRING.of(language) + one.needs for one in facts.residents if one.needs),
+        _clock(facts.event_at),
+        w.CLEARED_MARK.of(language) if facts.cleared_at is not None else "",
+    ]
+    return comma.join(part for part in parts if part)
+
+
+def _condition(facts: Facts, language: str) -> str:
+    name = w.CONDITION[facts.condition].of(language)
+    return name.upper() if language == "en" and facts.condition in _LIFE else name
+
+
+def bare(planned: Sequence[Planned], to: To) -> Message:
+    """What is sent when nothing is known of the alarms but that they are there: better than silence."""
+    numbers = ", ".join(dict.fromkeys(str(one.alarm) for one in planned))
+    title = w.Words(f"【报警】编号 {numbers}", f"[ALARM] number {numbers}").of(to.language)
+    return _message(planned, to, title, [_link_line(planned[0], to)] if to.link else [title])
+
+
+def _message(planned: Sequence[Planned], to: To, title: str, lines: list[str]) -> Message:
     return Message(
-        key=planned.key,
-        alarm=planned.alarm,
-        purpose=planned.purpose,
-        urgent=planned.urgent,
+        key=key_of(planned),
+        alarm=planned[0].alarm,
+        purpose=planned[0].purpose,
+        urgent=planned[0].urgent,
         language=to.language,
         title=title,
         text="\n".join(lines),
         link=to.link,
+        alarms=tuple(dict.fromkeys(one.alarm for one in planned)),
     )
 
 
 def _mark(planned: Planned, facts: Facts, language: str) -> str:
-    name = w.CONDITION[facts.condition].of(language)
-    if language == "en" and facts.condition in _LIFE:
-        name = name.upper()
+    name = _condition(facts, language)
     if facts.late and planned.purpose == "alarm":
         name = _told_late(name, facts, language)
-    about = {
-        "disposition": w.DISPOSITION_TITLE,
-        "cleared": w.CLEARED_TITLE,
-        "closed": w.CLOSED_TITLE,
-    }.get(planned.purpose)
+    about = _ABOUT.get(planned.purpose)
     if about is not None:
         name = f"{about.of(language)}·{name}" if language != "en" else f"{about.of(language)}: {name}"
     return f"[{name}] " if language == "en" else f"【{name}】"

@@ -1,7 +1,8 @@
 """The page behind a short link: what a grid worker sees and does.
 
 Law of this file: GET and HEAD change nothing but the audit log; every act is a POST that answers with 303; a
-link shows the home of its own alarm and no other.
+link shows the homes of its own alarms and no other. A link of several alarms lists them; only those that were
+ticked are taken.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from central.pages.render import HEADERS, message, page
 from central.pages.words import language_of
 from central.pipeline import act
 from central.store import alarms, audit
+from central.store.alarms import AlarmFacts
 from central.store.links import Link, LinkState, find_link
 from central.store.pool import Store, Tx
 
 DISPOSITIONS = tuple(word for word in Disposition if word is not Disposition.RETURNED_TO_NORMAL)
 REMARK_MAX = 500
+MOST_TICKED = 500
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16}")
 _DONE = frozenset({"acknowledge", "on-way", "close"})
@@ -37,13 +40,18 @@ def routes(store: Store, guesses: Guesses | None = None) -> APIRouter:
     wrong = guesses or Guesses()
 
     @router.get("/a/{token}")
-    async def show(request: Request, token: str, lang: str | None = None, done: str = "") -> HTMLResponse:
-        """The alarm, its home, who has it, what can be done."""
+    async def show(
+        request: Request, token: str, lang: str | None = None, done: str = "", alarm: int | None = None
+    ) -> HTMLResponse:
+        """The alarm, its home, who has it, what can be done; or the list of all that the link is about."""
         async with store.transaction() as tx:
             link = await _link(tx, token)
             if not isinstance(link, Link) or link.state is not LinkState.GOOD:
                 return _refused(request, wrong, link, lang)
-            return await _page(tx, request, link, token, lang, done=done if done in _DONE else "")
+            if not _about(link, alarm):
+                return _refused(request, wrong, None, lang)
+            told = done if done in _DONE else ""
+            return await _page(tx, request, link, token, lang, alarm=alarm, done=told)
 
     @router.head("/a/{token}")
     async def head(request: Request, token: str, lang: str | None = None) -> Response:
@@ -63,32 +71,41 @@ def routes(store: Store, guesses: Guesses | None = None) -> APIRouter:
         disposition: Annotated[str, Form()] = "",
         cause: Annotated[str, Form()] = "",
         remark: Annotated[str, Form()] = "",
+        alarm: int | None = None,
+        ticked: Annotated[list[int] | None, Form(max_length=MOST_TICKED)] = None,
     ) -> Response:
         """Take it, say that one is on the way, or close it; then back to the page."""
-        try:
+        refusal: NotAllowed | None = None
+        async with store.transaction() as tx:
+            link = await _link(tx, token)
+            if what not in _DONE or not isinstance(link, Link) or link.state is not LinkState.GOOD:
+                return _refused(request, wrong, link if what in _DONE else None, lang)
+            wanted = [alarm] if alarm is not None else ticked or list(link.alarms[:1])
+            if alarm is None and len(link.alarms) > 1 and (not ticked or what != "acknowledge"):
+                refusal = NotAllowed("请先勾选要接的住户", "tick the homes that you take")
+                wanted = []
+            if not all(_about(link, one) for one in wanted):
+                return _refused(request, wrong, None, lang)
+        language = language_of(lang, link.language)
+        for one in wanted:
+            try:
+                async with store.transaction() as tx:
+                    done = _act(what, disposition, cause, remark)
+                    await act(tx, one, done, link.worker, _from_where(request))
+            except NotAllowed as refused:
+                refusal = refused
+        if refusal is not None:
             async with store.transaction() as tx:
-                link = await _link(tx, token)
-                if what not in _DONE or not isinstance(link, Link) or link.state is not LinkState.GOOD:
-                    return _refused(request, wrong, link if what in _DONE else None, lang)
-                language = language_of(lang, link.language)
-                wanted = _act(what, disposition, cause, remark)
-                await act(tx, link.alarm, wanted, link.worker, _from_where(request))
-        except NotAllowed as refusal:
-            return await _again(store, request, token, lang, refusal)
-        return RedirectResponse(f"/a/{token}?lang={language}&done={what}", 303, headers=HEADERS)
+                said = refusal.zh if language == "zh" else refusal.en
+                return await _page(tx, request, link, token, lang, alarm=alarm, refusal=said, status=409)
+        only = "" if alarm is None else f"&alarm={alarm}"
+        return RedirectResponse(f"/a/{token}?lang={language}&done={what}{only}", 303, headers=HEADERS)
 
     return router
 
 
-async def _again(
-    store: Store, request: Request, token: str, lang: str | None, refusal: NotAllowed
-) -> HTMLResponse:
-    async with store.transaction() as tx:
-        link = await _link(tx, token)
-        assert isinstance(link, Link), "it was there a moment ago"
-        chinese = language_of(lang, link.language) == "zh"
-        words = refusal.zh if chinese else refusal.en
-        return await _page(tx, request, link, token, lang, refusal=words, status=409)
+def _about(link: Link, alarm: int | None) -> bool:
+    return alarm is None or alarm in link.alarms
 
 
 async def _link(tx: Tx, token: str) -> Link | None:
@@ -113,11 +130,15 @@ async def _page(
     token: str,
     lang: str | None,
     *,
+    alarm: int | None = None,
     done: str = "",
     refusal: str = "",
     status: int = 200,
 ) -> HTMLResponse:
-    facts = await alarms.describe(tx, link.alarm)
+    if alarm is None and len(link.alarms) > 1:
+        return await _list(tx, request, link, token, lang, done=done, refusal=refusal, status=status)
+    alarm = link.alarms[0] if alarm is None else alarm
+    facts = await alarms.describe(tx, alarm)
     assert facts is not None, "a link refers to its alarm"
     hidden = link.role not in SEES_RESIDENTS
     if hidden:
@@ -127,7 +148,7 @@ async def _page(
         tx,
         who=link.worker,
         action="look_at_alarm",
-        subject=f"alarm:{link.alarm}",
+        subject=f"alarm:{alarm}",
         from_where=_from_where(request),
         detail={
             "by": "link",
@@ -140,7 +161,8 @@ async def _page(
         status=status,
         alarm=facts,
         residents_hidden=hidden,
-        timeline=await alarms.timeline(tx, link.alarm),
+        timeline=await alarms.timeline(tx, alarm),
+        several=len(link.alarms) > 1,
         mine=facts.acknowledged_by == link.worker,
         token=token,
         now=tx.now,
@@ -148,6 +170,46 @@ async def _page(
         refusal=refusal,
         dispositions=[word.value for word in DISPOSITIONS],
         causes=[word.value for word in Cause],
+    )
+
+
+async def _list(
+    tx: Tx,
+    request: Request,
+    link: Link,
+    token: str,
+    lang: str | None,
+    *,
+    done: str,
+    refusal: str,
+    status: int,
+) -> HTMLResponse:
+    shown: list[AlarmFacts] = []
+    for alarm in link.alarms:
+        facts = await alarms.describe(tx, alarm)
+        assert facts is not None, "a link refers to its alarms"
+        hidden = link.role not in SEES_RESIDENTS or facts.state == "closed"
+        shown.append(facts.without_residents() if hidden else facts)
+        if shown[-1].residents:
+            await audit.note(
+                tx,
+                who=link.worker,
+                action="look_at_alarm",
+                subject=f"alarm:{alarm}",
+                from_where=_from_where(request),
+                detail={"by": "link", "residents": [person.id for person in facts.residents]},
+            )
+    return page(
+        "list.html",
+        language_of(lang, link.language),
+        status=status,
+        alarms=shown,
+        mine=link.worker,
+        waiting=sum(one.acknowledged_at is None and one.state != "closed" for one in shown),
+        token=token,
+        now=tx.now,
+        done=done,
+        refusal=refusal,
     )
 
 

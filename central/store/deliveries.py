@@ -83,10 +83,12 @@ async def claim(
     urgent: bool,
     limit: int,
     hold: timedelta,
+    pause: timedelta = timedelta(0),
 ) -> list[Claimed]:
     """Take up to `limit` due messages of a channel (None: of all not `known`) and note the tries.
 
-    Nobody else gets them for `hold`. Committing this before sending is what makes a dead worker visible.
+    Nobody else gets them for `hold`. Committing this before sending is what makes a dead worker visible. One
+    that was put back waits at most `pause`.
     """
     until = tx.now + hold
     values = {
@@ -97,6 +99,7 @@ async def claim(
         "now": tx.now,
         "until": until,
         "longest_wait": LONGEST_WAIT[urgent],
+        "pause": pause,
     }
     taken = await (await tx.conn.execute(_SQL["claim"], values)).fetchall()
     return [_claimed(row, until) for row in taken]
@@ -114,12 +117,19 @@ async def drop_attempt(tx: Tx, claimed: Claimed) -> None:
     await tx.conn.execute(_SQL["drop_attempt"], {"delivery": claimed.id, "number": claimed.number})
 
 
-async def sent(tx: Tx, claimed: Claimed, provider_id: str | None) -> None:
-    """The provider has taken it: this ends the message, also when the claim had run out."""
-    await tx.conn.execute(
-        _SQL["sent"],
-        {"delivery": claimed.id, "number": claimed.number, "now": tx.now, "provider_id": provider_id},
-    )
+async def put_back(tx: Tx, claimed: Sequence[Claimed], due_at: datetime) -> None:
+    """In the transaction that claimed them: these wait until `due_at`, and no try was made."""
+    await tx.conn.execute(_SQL["put_back"], {**_tries(claimed), "due_at": due_at})
+
+
+async def sent(tx: Tx, claimed: Sequence[Claimed], provider_id: str | None) -> None:
+    """The provider has taken the message: this ends them all, also when a claim had run out."""
+    await tx.conn.execute(_SQL["sent"], {**_tries(claimed), "now": tx.now, "provider_id": provider_id})
+
+
+def _tries(claimed: Sequence[Claimed]) -> dict[str, list[int]]:
+    ours = sorted(claimed, key=lambda one: one.id)
+    return {"deliveries": [one.id for one in ours], "numbers": [one.number for one in ours]}
 
 
 async def end_attempt(tx: Tx, claimed: Claimed, outcome: OutcomeWord, error: str) -> None:

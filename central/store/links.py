@@ -1,9 +1,10 @@
-"""The short random address in a message: one person, one alarm. Law: only its hash is kept."""
+"""The short random address in a message: one person, the alarms it names. Law: only its hash is kept."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -26,9 +27,10 @@ class LinkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Whose link it is and for which alarm. Only `state` GOOD may show or do anything."""
+    """Whose link it is and for which alarms. Only `state` GOOD may show or do anything."""
 
-    alarm: int
+    alarms: tuple[int, ...]
+    """At least one, in the order of its message."""
     worker: str
     worker_name: str
     role: str
@@ -41,20 +43,25 @@ class Link:
     state: LinkState
 
 
-async def make_link(tx: Tx, alarm: int, worker: str, delivery: int | None, valid: timedelta) -> str:
+async def make_link(
+    tx: Tx, alarms: Sequence[int], worker: str, delivery: int | None, valid: timedelta
+) -> str:
     """A new token of 16 URL-safe characters, good for `valid`. It is not stored and cannot be shown again."""
     token = secrets.token_urlsafe(_BYTES)
+    first, *more = alarms
     await tx.conn.execute(
         _SQL["make"],
         {
             "hash": _hash(token),
-            "alarm": alarm,
+            "alarm": first,
             "worker": worker,
             "delivery": delivery,
             "now": tx.now,
             "expires_at": tx.now + valid,
         },
     )
+    if more:
+        await tx.conn.execute(_SQL["add_alarms"], {"hash": _hash(token), "alarms": more})
     return token
 
 
@@ -64,11 +71,12 @@ async def find_link(tx: Tx, token: str) -> Link | None:
     if row is None:
         return None
     revoked, active = row.pop("revoked_at"), row.pop("active")
+    alarms = (row.pop("alarm"), *row.pop("more"))
     if revoked is not None or not active:
         state = LinkState.REVOKED
     else:
         state = LinkState.GOOD if row["expires_at"] > tx.now else LinkState.EXPIRED
-    return Link(**row, state=state)
+    return Link(alarms=alarms, **row, state=state)
 
 
 async def revoke_links(tx: Tx, worker: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -30,11 +30,15 @@ async def token_for(store: Store, role: str, *, name: str | None = None, worker:
 
 
 async def link_for(
-    store: Store, alarm: int, worker: str = "w-zhang", valid: timedelta = timedelta(hours=1)
+    store: Store,
+    alarm: int,
+    worker: str = "w-zhang",
+    valid: timedelta = timedelta(hours=1),
+    also: Sequence[int] = (),
 ) -> str:
-    """The token of a fresh link."""
+    """The token of a fresh link about an alarm, and perhaps further ones."""
     async with store.transaction() as tx:
-        return await make_link(tx, alarm, worker, None, valid)
+        return await make_link(tx, (alarm, *also), worker, None, valid)
 
 
 @asynccontextmanager

@@ -171,8 +171,8 @@ async def test_a_link_is_good_until_it_expires_or_is_taken_back(town: Town) -> N
     await send(town, batch([event(1, EventKind.ASSERT, Condition.SMOKE)]))
     alarm = (await town.one("SELECT id FROM alarm"))["id"]
     async with town.store.transaction() as tx:
-        token = await make_link(tx, alarm, "primary", None, timedelta(hours=1))
-        other = await make_link(tx, alarm, "backup", None, timedelta(hours=1))
+        token = await make_link(tx, [alarm], "primary", None, timedelta(hours=1))
+        other = await make_link(tx, [alarm], "backup", None, timedelta(hours=1))
         assert len(token) == 16
         assert await find_link(tx, token[:-1] + ("A" if token[-1] != "A" else "B")) is None
         found = await find_link(tx, token)

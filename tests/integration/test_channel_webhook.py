@@ -45,6 +45,7 @@ async def test_the_receiver_gets_all_it_needs_and_can_prove_where_it_came_from(r
         "link": "https://fire.example/a/AAAAAAAAAAAAAAAA",
         "language": "zh",
         "alarm": 7,
+        "alarms": [7],
         "purpose": "alarm",
         "urgent": True,
     }

@@ -14,7 +14,7 @@ from central import pipeline
 from central.config import WorkerSettings
 from central.ending import end
 from central.engine.model import Act, ActKind, Disposition
-from central.notifier.channel import Channel, Message, Outcome
+from central.notifier.channel import Channel, Limits, Message, Outcome
 from central.notifier.channels.webhook import Webhook, WebhookConfig
 from central.notifier.plan import Planned
 from central.store import deliveries
@@ -126,7 +126,7 @@ async def test_smoke_reaches_the_grid_worker_once_with_home_person_and_a_link(
     async with town.store.transaction() as tx:
         link = await find_link(tx, token)
     assert link is not None
-    assert (link.alarm, link.worker, link.state) == (alarm, "primary", LinkState.GOOD)
+    assert (link.alarms, link.worker, link.state) == ((alarm,), "primary", LinkState.GOOD)
     row = await town.one("SELECT outcome, provider_id, started_at <= finished_at AS after FROM attempt")
     assert (row["outcome"], row["provider_id"], row["after"]) == ("sent", "sms-1", True)
     told = await town.one("SELECT who, subject FROM audit WHERE action = 'told'")
@@ -182,7 +182,7 @@ async def test_three_workers_share_the_work_and_nothing_goes_out_twice(town: Tow
     """SKIP LOCKED: sixty messages, three workers, each message once."""
     alarm = await smoke(town)
     planned = [
-        Planned(f"extra-{n}", alarm, "alarm", 1, 0, "primary", 0, "phone", "primary", n % 2 == 0)
+        Planned(f"extra-{n}", alarm, "alarm", 1, 0, "primary", 0, "phone", f"p-{n}", n % 2 == 0)
         for n in range(60)
     ]
     stores = [Store(town.dsn, clock_shift=town.time) for _ in range(3)]
@@ -206,6 +206,7 @@ async def test_three_workers_share_the_work_and_nothing_goes_out_twice(town: Tow
 class _Dies:
     """Hands over, and then the whole worker is gone before it can write that down."""
 
+    limits = Limits()
     timeout_s = 2.0
 
     def __init__(self, inner: Webhook, died: asyncio.Event) -> None:
@@ -282,7 +283,7 @@ async def test_urgent_messages_do_not_wait_behind_slow_small_news(town: Town, ph
     phone.answer = lambda one: Say() if one.body["urgent"] else Say(wait=hang)
     alarm = await smoke(town)
     small = [
-        Planned(f"small-{n}", alarm, "cleared", 1, 0, "lead", 0, "phone", "lead", False) for n in range(10)
+        Planned(f"small-{n}", alarm, "cleared", 1, 0, "lead", 0, "phone", f"p-{n}", False) for n in range(10)
     ]
     async with town.store.transaction() as tx:
         await tx.conn.execute("DELETE FROM delivery")
@@ -303,7 +304,7 @@ async def test_what_is_not_urgent_keeps_its_pace(town: Town, phone: Sink) -> Non
     """Six at two a second take two seconds; a fire among them does not wait for its turn."""
     alarm = await smoke(town)
     small = [
-        Planned(f"small-{n}", alarm, "cleared", 1, 0, "lead", 0, "phone", "lead", False) for n in range(6)
+        Planned(f"small-{n}", alarm, "cleared", 1, 0, "lead", 0, "phone", f"p-{n}", False) for n in range(6)
     ]
     async with town.store.transaction() as tx:
         await deliveries.enqueue(tx, small)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from central.config import fail, foreign_keys
-from central.notifier.channel import Message, Outcome, Sent, TryLater
+from central.notifier.channel import Limits, Message, Outcome, Sent, TryLater
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Console:
     """Prints to standard output, or to `out`."""
 
     timeout_s = 1.0
+    limits = Limits()
 
     def __init__(self, _config: ConsoleConfig, out: TextIO | None = None) -> None:
         self._out = out

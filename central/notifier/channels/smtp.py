@@ -18,7 +18,7 @@ import aiosmtplib
 from msgspec import Meta, Struct
 
 from central.config import convert, fail, foreign_keys, secret
-from central.notifier.channel import Message, Outcome, Rejected, Sent, TryLater
+from central.notifier.channel import Limits, Message, Outcome, Rejected, Sent, TryLater
 
 PASSWORD_VARIABLE = "SMOKEWATCH_SMTP_PASSWORD"  # noqa: S105 -- the variable's name, not a secret
 _PERMANENT = 500
@@ -72,6 +72,8 @@ def read(path: Path, table: Mapping[str, Any], environment: Mapping[str, str]) -
 
 class Smtp:
     """Hands each mail over on a connection of its own."""
+
+    limits = Limits(homes=100)
 
     def __init__(self, config: SmtpConfig) -> None:
         self._config = config

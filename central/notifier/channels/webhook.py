@@ -21,11 +21,12 @@ from msgspec import Meta, Struct
 
 import wire.webhook
 from central.config import convert, fail, foreign_keys, secret
-from central.notifier.channel import Message, Outcome, Rejected, Sent, TryLater
+from central.notifier.channel import CALL, Limits, Message, Outcome, Rejected, Sent, TryLater
 from wire.webhook import Verdict
 
 SECRET_VARIABLE = "SMOKEWATCH_WEBHOOK_SECRET"  # noqa: S105 -- the variable's name, not a secret
 _TOO_MANY = 429
+_LISTS = Limits(homes=200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class WebhookConfig:
     url: str = field(repr=False)
     secret: bytes = field(repr=False)
     timeout_s: float = 5.0
+    calls: bool = False
 
 
 class _Table(Struct, frozen=True):
@@ -42,6 +44,8 @@ class _Table(Struct, frozen=True):
     secret: str | None = None
     secret_file: str | None = None
     timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
+    calls: bool = False
+    """The receiver makes a telephone call of each message."""
 
 
 def read(path: Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> WebhookConfig:
@@ -57,7 +61,7 @@ def read(path: Path, table: Mapping[str, Any], environment: Mapping[str, str]) -
     shared = secret(path, f"{place}secret", given.secret, given.secret_file, environment.get(SECRET_VARIABLE))
     if not shared:
         fail(path, f"{place}secret is missing: add secret_file, or set {SECRET_VARIABLE}")
-    return WebhookConfig(given.url, shared.encode(), given.timeout_s)
+    return WebhookConfig(given.url, shared.encode(), given.timeout_s, given.calls)
 
 
 class Webhook:
@@ -72,6 +76,11 @@ class Webhook:
             trust_env=False,
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30),
         )
+
+    @property
+    def limits(self) -> Limits:
+        """A list of homes, or one call at a time."""
+        return CALL if self._config.calls else _LISTS
 
     @property
     def timeout_s(self) -> float:
@@ -89,6 +98,7 @@ class Webhook:
                 "link": message.link,
                 "language": message.language,
                 "alarm": message.alarm,
+                "alarms": message.alarms or (message.alarm,),
                 "purpose": message.purpose,
                 "urgent": message.urgent,
             },

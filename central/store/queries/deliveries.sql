@@ -20,7 +20,7 @@ WITH chosen AS (
     WHERE state IN ('pending', 'sending') AND urgent = %(urgent)s
       AND CASE WHEN %(channel)s::text IS NULL THEN channel <> ALL(%(known)s::text[]) ELSE channel = %(channel)s END
       -- A time further ahead than any that we plan comes from a clock that was set back since.
-      AND (attempts = 0 OR due_at <= %(now)s OR due_at > %(now)s + %(longest_wait)s)
+      AND (due_at <= %(now)s OR due_at > %(now)s + CASE WHEN attempts = 0 THEN %(pause)s ELSE %(longest_wait)s END)
       AND (state = 'pending' OR claimed_until < %(now)s OR claimed_until > %(now)s + interval '3 minutes')
     ORDER BY (attempts = 0) DESC, due_at, id LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -48,17 +48,29 @@ ORDER BY t.urgent DESC, t.due_at, t.id
 WITH dropped AS (DELETE FROM attempt WHERE delivery = %(delivery)s AND number = %(number)s)
 UPDATE delivery SET attempts = attempts - 1 WHERE id = %(delivery)s AND attempts = %(number)s
 
+-- name: put_back
+WITH q AS (
+    SELECT * FROM unnest(%(deliveries)s::bigint[], %(numbers)s::int[]) AS q (delivery, number)
+), dropped AS (
+    DELETE FROM attempt USING q WHERE attempt.delivery = q.delivery AND attempt.number = q.number
+)
+UPDATE delivery SET attempts = attempts - 1, state = 'pending', claimed_until = NULL, due_at = %(due_at)s
+FROM q WHERE delivery.id = q.delivery AND delivery.attempts = q.number
+
 -- name: end_attempt
 UPDATE attempt SET finished_at = %(now)s, outcome = %(outcome)s, error = %(error)s
 WHERE delivery = %(delivery)s AND number = %(number)s
 
 -- name: sent
--- The try went well, and that ends the message, whoever holds it now.
-WITH ended AS (
+-- The tries went well, and that ends these messages, whoever holds them now.
+WITH q AS (
+    SELECT * FROM unnest(%(deliveries)s::bigint[], %(numbers)s::int[]) AS q (delivery, number)
+), ended AS (
     UPDATE attempt SET finished_at = %(now)s, outcome = 'sent', provider_id = %(provider_id)s
-    WHERE delivery = %(delivery)s AND number = %(number)s
+    FROM q WHERE attempt.delivery = q.delivery AND attempt.number = q.number
 )
-UPDATE delivery SET state = 'sent', claimed_until = NULL, reason = '', sent_at = %(now)s WHERE id = %(delivery)s
+UPDATE delivery SET state = 'sent', claimed_until = NULL, reason = '', sent_at = %(now)s
+WHERE id = ANY (%(deliveries)s)
 
 -- name: lock
 SELECT d.state, d.attempts, a.state AS alarm_state, a.round AS alarm_round,

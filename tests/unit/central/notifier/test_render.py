@@ -12,7 +12,7 @@ from central.engine.model import AlarmState, Condition, Disposition, Severity
 from central.notifier import words
 from central.notifier.facts import Facts
 from central.notifier.plan import Planned
-from central.notifier.render import To, bare, render
+from central.notifier.render import To, bare, render, render_many
 from central.store.alarms import AlarmFacts, ResidentFacts
 
 AT = datetime(2026, 3, 1, 19, 9, 32, tzinfo=UTC)
@@ -232,7 +232,27 @@ def test_every_word_has_both_languages() -> None:
 
 def test_when_nothing_is_known_the_number_and_the_link_are_sent() -> None:
     """Better than silence."""
-    message = bare(PLANNED, ZH)
+    message = bare([PLANNED], ZH)
     assert "7" in message.title
     assert LINK in message.text
-    assert bare(PLANNED, To("en", "")).text
+    assert bare([PLANNED], To("en", "")).text
+
+
+def test_several_homes_in_one_message_are_each_named_with_what_to_mind() -> None:
+    """One line a home; a second message about the same home is one line; what is not known has its number."""
+    plans = [structs.replace(PLANNED, key=f"k-{n}", alarm=alarm) for n, alarm in enumerate((7, 8, 9, 7))]
+    other = replace(FACTS, id=8, condition=Condition.HEAT, room="601", residents=(), cleared_at=AT)
+    message = render_many(plans, [other, FACTS], ZH)
+    assert message.title == "【高温报警】3 处"
+    assert message.text.splitlines() == [
+        "1. 烟雾报警，3栋 2单元 5层 501室 王秀英，注意：卧床，带氧气瓶，03:09",
+        "2. 3栋 2单元 5层 601室，03:09，已自行消除",
+        "3. #9",
+        f"逐户勾选接警请点：{LINK}",
+        "确认起火请立即拨打 119",
+    ]
+    assert (message.alarm, message.alarms, message.urgent) == (7, (7, 8, 9), True)
+    assert message.key.startswith("k-0+3:")
+    assert render_many(plans[::-1], [other, FACTS], EN).title == "[HEAT] 3 places"
+    news = [structs.replace(one, purpose="cleared") for one in plans]
+    assert render_many(news, [other, FACTS], ZH).title == "【高温报警】3 处 已消除"

@@ -1,0 +1,50 @@
+"""How many messages an address still bears. Law of this file: one bucket for all workers, in its row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from central.notifier.channel import Pace
+from central.store.pool import Tx
+from central.store.sql import queries
+
+_SQL = queries("pace")
+
+
+class Granted(NamedTuple):
+    """Messages that may go to an address now, and when the next one may."""
+
+    messages: int
+    next_at: datetime
+
+
+async def take(
+    tx: Tx, channel: str, pace: Pace, asked: Mapping[str, int], *, urgent: bool
+) -> dict[str, Granted]:
+    """Ask for messages by address; what is granted is taken from its bucket."""
+    if not asked:
+        return {}
+    values = {
+        "channel": channel,
+        "urgent": urgent,
+        "addresses": sorted(asked),
+        "wanted": [asked[address] for address in sorted(asked)],
+        "burst": pace.burst,
+        "every_s": pace.every.total_seconds(),
+        "now": tx.now,
+    }
+    rows = await (await tx.conn.execute(_SQL["take"], values)).fetchall()
+    return {
+        row["address"]: Granted(
+            row["granted"],
+            tx.now + timedelta(seconds=max(0.0, 1 - row["tokens"]) * pace.every.total_seconds()),
+        )
+        for row in rows
+    }
+
+
+async def forget(tx: Tx) -> int:
+    """Delete buckets that have been full for a day; how many."""
+    return (await tx.conn.execute(_SQL["forget"], {"before": tx.now - timedelta(days=1)})).rowcount
