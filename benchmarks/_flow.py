@@ -43,6 +43,12 @@ class Flow:
     areas: int = 1
     rate: float | None = None
     """Readings a second; None: as many as are answered."""
+    roles: tuple[str, ...] = ()
+    """Further roles of the centre, a process each."""
+    channels: str = "[channels.console]\n"
+    """Tables of the centre's configuration."""
+    homes: bool = False
+    """Whether the whole registry is imported, with homes and people, not the detectors alone."""
 
     @property
     def names(self) -> Names:
@@ -84,7 +90,7 @@ def running(flow: Flow) -> Iterator[Running]:
             area = flow.names.area(number) if flow.areas > 1 else ""
             config.write_text(
                 f'[database]\ndsn = "{dsn}"\n[broker]\nhost = "{broker.host}"\nport = {broker.port}\n'
-                f'[ingest]\narea = "{area}"\n[channels.console]\n'
+                f'[ingest]\narea = "{area}"\n{flow.channels}'
             )
             if number == 0:
                 _prepare(dsn, config, flow)
@@ -97,25 +103,33 @@ def running(flow: Flow) -> Iterator[Running]:
             )
             workers.append(worker)
         pids = {"broker": [broker.pid], "ingest": [w.pid for w in workers], "database": [database.pid]}
+        for role in flow.roles:
+            part = Child(role, folder / f"{role}.log")
+            ending.callback(part.stop)
+            part.start([sys.executable, "-m", "central", role, str(config)], lambda _pid: True, timeout_s=60)
+            pids[role] = [part.pid]
         yield Running(dsn, broker.port, pids)
 
 
-def drive(flow: Flow, where: Running, seconds: float) -> dict[str, Any]:
-    """Let the fleet speak; what was stored in `seconds` after a warm-up, its cost, and what is missing."""
-    names = flow.names
+def speak(flow: Flow, where: Running, seconds: float, *more: str) -> subprocess.Popen[bytes]:
+    """A fleet that speaks for so long; its stdout is what it did, as JSON."""
     rate = "max" if flow.rate is None else str(flow.rate)
-    fleet = subprocess.Popen(
+    return subprocess.Popen(
         [
             *(sys.executable, "-m", "simulator", "fleet", "--port", str(where.port), "--json"),
-            *("--area", names.fleet, "--areas", str(names.areas), "--gateways", str(names.gateways)),
-            *("--detectors", str(names.detectors), "--rate", rate, "--rows", str(names.detectors)),
-            *("--window", str(flow.window), "--heartbeat", "0", "--no-snapshots", "--connections", "4"),
-            *("--seconds", str(seconds + WARM_S + 2)),
+            *_named(flow.names),
+            *("--rate", rate, "--rows", str(max(1, flow.names.detectors)), "--window", str(flow.window)),
+            *("--connections", "4", "--seconds", str(seconds), *more),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=ROOT,
     )
+
+
+def drive(flow: Flow, where: Running, seconds: float) -> dict[str, Any]:
+    """Let the fleet speak; what was stored in `seconds` after a warm-up, its cost, and what is missing."""
+    fleet = speak(flow, where, seconds + WARM_S + 2, "--heartbeat", "0", "--no-snapshots")
     pids = {**where.pids, "fleet": [fleet.pid]}
     try:
         with psycopg.connect(where.dsn, autocommit=True) as db:
@@ -140,14 +154,31 @@ def drive(flow: Flow, where: Running, seconds: float) -> dict[str, Any]:
 
 
 def _prepare(dsn: str, config: Path, flow: Flow) -> None:
-    migrate = [sys.executable, "-m", "central", "migrate", "--config", str(config)]
-    subprocess.run(migrate, check=True, stdout=sys.stderr, cwd=ROOT)
+    _call("central", "migrate", "--config", str(config))
     names = flow.names
+    if flow.homes:
+        made = config.parent / "registry"
+        _call("simulator", "fleet", *_named(names), "--write-registry", str(made), "--contact", "webhook")
+        folders = [one.parent for one in sorted(made.rglob("areas.csv"))]
+        for folder in folders:
+            _call("central", "import", str(folder), "--config", str(config))
+        return
     copy = "COPY detector (id, profile) FROM STDIN"
     with psycopg.connect(dsn) as db, db.cursor() as cursor, cursor.copy(copy) as copy_in:
         for gateway in range(names.gateways):
             for detector in names.detectors_of(gateway):
                 copy_in.write_row((detector, "smokewatch-reference"))
+
+
+def _named(names: Names) -> list[str]:
+    return [
+        *("--area", names.fleet, "--areas", str(names.areas)),
+        *("--gateways", str(names.gateways), "--detectors", str(names.detectors)),
+    ]
+
+
+def _call(*command: str) -> None:
+    subprocess.run([sys.executable, "-m", *command], check=True, stdout=sys.stderr, cwd=ROOT)
 
 
 def _hear(dsn: str, wanted: int) -> bool:

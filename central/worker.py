@@ -18,7 +18,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -149,7 +149,7 @@ class Worker:
                     name,
                     known=list(self._channels),
                     urgent=urgent,
-                    limit=min(limit * limits.homes, _MOST_CLAIMED),
+                    limit=min(limit * (_MOST_CLAIMED if limits.call else limits.homes), _MOST_CLAIMED),
                     hold=hold,
                     pause=limits.pace(urgent=urgent).every + timedelta(seconds=1),
                 )
@@ -164,15 +164,14 @@ class Worker:
     async def _wanted(self, tx: Tx, claimed: Sequence[Claimed]) -> list[Claimed]:
         """Those that somebody still needs; the others are called off."""
         wanted: list[Claimed] = []
+        needless: dict[str, list[Claimed]] = {}
         for one in claimed:
-            needless = why_needless(one.planned, one.standing)
-            if needless is None and not one.worker_active:
-                needless = "the person is not on duty any more"
-            if needless is None:
-                wanted.append(one)
-            else:
-                await deliveries.drop_attempt(tx, one)
-                await deliveries.mark(tx, one, "cancelled", reason=needless)
+            why = why_needless(one.planned, one.standing)
+            if why is None and not one.worker_active:
+                why = "the person is not on duty any more"
+            (wanted if why is None else needless.setdefault(why, [])).append(one)
+        for why, ones in needless.items():
+            await deliveries.give_up(tx, ones, why)
         return wanted
 
     async def _paced(
@@ -186,39 +185,41 @@ class Worker:
         most: int,
     ) -> tuple[list[Sequence[Claimed]], float]:
         """The messages that may go now, at most `most`. Others wait, or go another way if this one rings."""
-        asked = Counter(group[0].planned.address for group in groups[:most])
+        asked = Counter(group[0].planned.address for group in (groups if limits.call else groups[:most]))
         granted = await pace.take(tx, name, limits.pace(urgent=urgent), asked, urgent=urgent)
         left = {address: one.messages for address, one in granted.items()}
         going: list[Sequence[Claimed]] = []
-        again_s = _POLL_S
-        for group in groups[:most]:
+        waiting: list[Claimed] = []
+        beyond: list[Claimed] = []
+        for group in groups:
             address = group[0].planned.address
-            if left[address] > 0:
+            if left.get(address, 0) > 0 and len(going) < most:
                 left[address] -= 1
                 going.append(group)
-                continue
-            waiting = await self._instead(tx, group) if limits.call else group
-            if waiting:
-                next_at = granted[address].next_at
-                await deliveries.put_back(tx, waiting, next_at)
-                again_s = min(again_s, (next_at - tx.now).total_seconds())
-        beyond = [one for group in groups[most:] for one in group]
+            else:
+                (waiting if address in granted else beyond).extend(group)
+        if limits.call:
+            waiting = await self._instead(tx, waiting)
+        again_s = _POLL_S
+        by_time: dict[datetime, list[Claimed]] = {}
+        for one in waiting:
+            by_time.setdefault(granted[one.planned.address].next_at, []).append(one)
+        for next_at, ones in by_time.items():
+            await deliveries.put_back(tx, ones, next_at)
+            again_s = min(again_s, (next_at - tx.now).total_seconds())
         if beyond:
             await deliveries.put_back(tx, beyond, tx.now)
         return going, again_s
 
-    async def _instead(self, tx: Tx, group: Sequence[Claimed]) -> list[Claimed]:
+    async def _instead(self, tx: Tx, waiting: Sequence[Claimed]) -> list[Claimed]:
         """Tell by the next channel what cannot be called now; those that have no other wait for the call."""
-        waiting: list[Claimed] = []
-        for one in group:
-            instead = fall_back(one.planned, await deliveries.contacts(tx, one.planned.worker))
-            if instead is None:
-                waiting.append(one)
-                continue
-            await deliveries.drop_attempt(tx, one)
-            await deliveries.mark(tx, one, "cancelled", reason=_BEING_CALLED)
-            await deliveries.enqueue(tx, [instead])
-        return waiting
+        ways = await deliveries.contacts(tx, {one.planned.worker for one in waiting})
+        written = {one.id: fall_back(one.planned, ways.get(one.planned.worker, ())) for one in waiting}
+        told = [one for one in waiting if written[one.id] is not None]
+        if told:
+            await deliveries.give_up(tx, told, _BEING_CALLED)
+            await deliveries.enqueue(tx, [other for other in written.values() if other is not None])
+        return [one for one in waiting if written[one.id] is None]
 
     async def _prepare(self, tx: Tx, groups: Sequence[Sequence[Claimed]]) -> list[_Work]:
         """Each message with a link of its own."""
@@ -319,7 +320,8 @@ class Worker:
             await deliveries.mark(tx, claimed, "failed", reason=outcome.why)
         else:
             await deliveries.mark(tx, claimed, "pending", reason=outcome.why, due_at=again)
-        instead = fall_back(planned, await deliveries.contacts(tx, planned.worker))
+        ways = await deliveries.contacts(tx, [planned.worker])
+        instead = fall_back(planned, ways.get(planned.worker, ()))
         if instead is not None:
             await deliveries.enqueue(tx, [instead])
         elif again is None:

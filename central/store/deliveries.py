@@ -112,14 +112,16 @@ async def standing(tx: Tx, claimed: Claimed) -> tuple[bool, Standing]:
     return ours, _standing(row)
 
 
-async def drop_attempt(tx: Tx, claimed: Claimed) -> None:
-    """Take back the note of a try in the transaction that made it: nothing will be sent."""
-    await tx.conn.execute(_SQL["drop_attempt"], {"delivery": claimed.id, "number": claimed.number})
-
-
 async def put_back(tx: Tx, claimed: Sequence[Claimed], due_at: datetime) -> None:
     """In the transaction that claimed them: these wait until `due_at`, and no try was made."""
-    await tx.conn.execute(_SQL["put_back"], {**_tries(claimed), "due_at": due_at})
+    values = {"state": "pending", "reason": "", "due_at": due_at}
+    await tx.conn.execute(_SQL["untried"], {**_tries(claimed), **values})
+
+
+async def give_up(tx: Tx, claimed: Sequence[Claimed], reason: str) -> None:
+    """In the transaction that claimed them: nobody needs these, for this reason, and no try was made."""
+    values = {"state": "cancelled", "reason": reason, "due_at": None}
+    await tx.conn.execute(_SQL["untried"], {**_tries(claimed), **values})
 
 
 async def sent(tx: Tx, claimed: Sequence[Claimed], provider_id: str | None) -> None:
@@ -161,10 +163,13 @@ async def mark(
     )
 
 
-async def contacts(tx: Tx, worker: str) -> tuple[Contact, ...]:
-    """All ways to reach a person, first things first; none when they are not on duty any more."""
-    found = await (await tx.conn.execute(_SQL["contacts"], {"worker": worker})).fetchall()
-    return tuple(Contact(**row) for row in found)
+async def contacts(tx: Tx, workers: Collection[str]) -> dict[str, tuple[Contact, ...]]:
+    """All ways to reach people, first things first; who is not on duty any more is not in the answer."""
+    found: dict[str, tuple[Contact, ...]] = {}
+    for row in await (await tx.conn.execute(_SQL["contacts"], {"workers": list(workers)})).fetchall():
+        worker = row.pop("worker")
+        found[worker] = (*found.get(worker, ()), Contact(**row))
+    return found
 
 
 async def of_alarm(tx: Tx, alarm: int) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Every channel there is, in an explicit list.
 
-Adding one: a file beside these, a line in BUILDERS, the kit's tests.
+Adding one: a file beside these, a line in BUILDERS, the kit's tests. A table below `[channels]` has its
+channel's name, or says it with `kind`: so there may be two of one kind.
 """
 
 from __future__ import annotations
@@ -36,9 +37,14 @@ def build_channels(settings: Settings, environment: Mapping[str, str], clock: Cl
         )
     built: dict[str, Channel] = {}
     for name, table in settings.channels.items():
-        builder = BUILDERS.get(name)
+        kind = table.get("kind", name)
+        builder = BUILDERS.get(kind) if isinstance(kind, str) else None
         if builder is None:
-            hint = nearest(name, BUILDERS) or f": known are {', '.join(BUILDERS)}"
+            hint = nearest(str(kind), BUILDERS) or f": known are {', '.join(BUILDERS)}"
             raise ConfigError(f"{settings.path}: channels.{name}: unknown channel{hint}")
-        built[name] = builder(settings.path, table, environment, clock)
+        own = {key: value for key, value in table.items() if key != "kind"}
+        try:
+            built[name] = builder(settings.path, own, environment, clock)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(f"channels.{kind}", f"channels.{name}")) from None
     return built

@@ -43,18 +43,15 @@ SELECT t.id, t.key, t.alarm, t.purpose, t.round, t.step, t.worker, t.rank, t.cha
 FROM taken t JOIN alarm a ON a.id = t.alarm JOIN worker w ON w.id = t.worker
 ORDER BY t.urgent DESC, t.due_at, t.id
 
--- name: drop_attempt
--- A try that was never made: the message turned out to be needless.
-WITH dropped AS (DELETE FROM attempt WHERE delivery = %(delivery)s AND number = %(number)s)
-UPDATE delivery SET attempts = attempts - 1 WHERE id = %(delivery)s AND attempts = %(number)s
-
--- name: put_back
+-- name: untried
+-- Claimed, and no try was made after all: they wait, or are over.
 WITH q AS (
     SELECT * FROM unnest(%(deliveries)s::bigint[], %(numbers)s::int[]) AS q (delivery, number)
 ), dropped AS (
     DELETE FROM attempt USING q WHERE attempt.delivery = q.delivery AND attempt.number = q.number
 )
-UPDATE delivery SET attempts = attempts - 1, state = 'pending', claimed_until = NULL, due_at = %(due_at)s
+UPDATE delivery SET attempts = attempts - 1, state = %(state)s, claimed_until = NULL, reason = %(reason)s,
+    due_at = coalesce(%(due_at)s, due_at)
 FROM q WHERE delivery.id = q.delivery AND delivery.attempts = q.number
 
 -- name: end_attempt
@@ -82,8 +79,8 @@ UPDATE delivery SET state = %(state)s, claimed_until = NULL, reason = %(reason)s
 WHERE id = %(delivery)s
 
 -- name: contacts
-SELECT c.rank, c.channel, c.address FROM contact c JOIN worker w ON w.id = c.worker
-WHERE c.worker = %(worker)s AND w.active ORDER BY c.rank
+SELECT c.worker, c.rank, c.channel, c.address FROM contact c JOIN worker w ON w.id = c.worker
+WHERE c.worker = ANY (%(workers)s) AND w.active ORDER BY c.worker, c.rank
 
 -- name: of_alarm
 SELECT d.*, w.name AS worker_name,
