@@ -1,4 +1,4 @@
-"""Five thousand homes burn within one second: is each alarm open, planned, and named to a person in time?
+"""A storm: five thousand homes burn within one second; each alarm opened, planned, and named to a person.
 
     python -m benchmarks.storm --json
     python -m benchmarks.storm --json --alarms 1000 --broker nats --store postgresql

@@ -130,18 +130,17 @@ class Intake:
         self, tx: Tx, read: Sequence[_Read], at: Moment
     ) -> tuple[Counter[str], Sequence[Ack | None]]:
         counted: Counter[str] = Counter()
-        (area, gateway, _), message = read[0].address, read[0].message
-        match message:
+        match read[0].message:
             case EventBatch():
                 came = [
-                    pipeline.Came(one.message, at(one.parcel))
+                    pipeline.Came(*one.address[:2], one.message, at(one.parcel))
                     for one in read
                     if isinstance(one.message, EventBatch)
                 ]
-                return counted, await pipeline.take_events(tx, area, gateway, came, counted)
+                return counted, await pipeline.take_events(tx, came, counted)
             case ReadingBatch():
                 arrivals = [
-                    pipeline.Arrival(one.address.area, one.address.gateway, one.message, at(one.parcel))
+                    pipeline.Arrival(*one.address[:2], one.message, at(one.parcel))
                     for one in read
                     if isinstance(one.message, ReadingBatch)
                 ]
@@ -216,16 +215,9 @@ class Intake:
 
 
 def _shares(read: _Read) -> object:
-    """What this may share a transaction with: its kind, but for events those of the same stream."""
-    match read.message:
-        case ReadingBatch():
-            return "readings"
-        case Status():
-            return "status"
-        case EventBatch(stream=stream, boot=boot):
-            return (read.address, stream, boot)
-        case _:
-            return id(read)
+    """What this may share a transaction with: its kind."""
+    kind = type(read.message)
+    return kind if kind in (EventBatch, ReadingBatch, Status) else id(read)
 
 
 def _moments(now: datetime, clock_s: float) -> Moment:

@@ -7,7 +7,8 @@ its row, raises an alarm, and hinders no other. The answer goes out after the co
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -44,8 +45,10 @@ _URGENT = (Condition.SMOKE.value, Condition.HEAT.value)
 
 
 class Came(NamedTuple):
-    """A batch of events and when it came."""
+    """A batch of events, whose it is, and when it came."""
 
+    area: str
+    gateway: str
     batch: EventBatch
     received_at: datetime
 
@@ -57,81 +60,137 @@ class _New(NamedTuple):
     came: Came
 
 
-async def take_events(
-    tx: Tx, area: str, gateway: str, came: Sequence[Came], counted: Counter[str] | None = None
-) -> list[Ack]:
-    """Store and judge what is new in batches of one stream and boot of a gateway, in their order.
+@dataclass(slots=True)
+class _Taking:
+    """Batches of one stream in one boot, and what becomes of them."""
+
+    stream: GatewayStream
+    came: list[tuple[int, Came]]
+    """With their numbers among all."""
+    held: int = 0
+    """The cursor before."""
+    began: datetime = _MIN
+    stored: dict[int, bytes] = field(default_factory=dict)
+    """Digests of what is on record."""
+    taken: list[delivery.EventsTaken] = field(default_factory=list)
+    new: list[_New] = field(default_factory=list)
+
+    @property
+    def key(self) -> events.Stream:
+        return self.stream.gateway, self.stream.stream
+
+    @property
+    def asked(self) -> events.Asked:
+        first = min(one.batch.first_seq for _, one in self.came)
+        last = max(one.batch.first_seq + len(one.batch.events) for _, one in self.came) - 1
+        return events.Asked(*self.key, first, last, self.held)
+
+    def take(self) -> None:
+        """What is new in each batch, in their order."""
+        cursor = self.held
+        for _, one in self.came:
+            outcome = delivery.take_events(cursor, self.stored, one.batch)
+            cursor = outcome.cursor
+            self.stored |= {event.seq: event_digest(event) for event in outcome.new}
+            self.new += [_New(event, one) for event in outcome.new]
+            self.taken.append(outcome)
+
+
+async def take_events(tx: Tx, came: Sequence[Came], counted: Counter[str] | None = None) -> list[Ack]:
+    """Store and judge what is new in batches, whosever they are; those of one stream in their order.
 
     Returns the answer to each, to be sent once this has been committed. Counts events `stored`, `repeated`,
     `failed`, and put aside: `conflicts` and `refused` by the database.
 
     Raises StoreDown and StoreConflict (do it again); StoreError when the batches cannot even be stored.
     """
-    lane = Lane.EVENTS.value
     counted = Counter() if counted is None else counted
-    stream = GatewayStream(area, gateway, came[0].batch.stream)
-    held, began = await lanes.lock(tx, stream, lane)
-    first = min(one.batch.first_seq for one in came)
-    last = max(one.batch.first_seq + len(one.batch.events) for one in came) - 1
-    stored = await events.digests(tx, gateway, stream.stream, first=first, last=last, cursor=held)
-    cursor, taken, new = held, [], []
-    for one in came:
-        outcome = delivery.take_events(cursor, stored, one.batch)
-        cursor = outcome.cursor
-        stored |= {event.seq: event_digest(event) for event in outcome.new}
-        new += [_New(event, one) for event in outcome.new]
-        counted.update(stored=len(outcome.new), repeated=len(one.batch.events) - len(outcome.new))
-        taken.append(outcome)
-    asks = [set(outcome.asks) for outcome in taken]
-    if new:
-        todo = await _record(tx, stream, new, stored, counted, began)
-        if todo and await _judge(tx, todo, counted):
-            asks[-1].add(Ask.SNAPSHOT)
-    for one, outcome, asked in zip(came, taken, asks, strict=True):
-        if outcome.gap is not None:
-            asked.add(Ask.SNAPSHOT)
-            await _gap(tx, stream, outcome.gap)
-        if outcome.conflicts:
-            asked.add(Ask.NEW_STREAM)
-            counted["conflicts"] += len(outcome.conflicts)
-            await _conflicts(tx, area, gateway, outcome.conflicts, one.received_at)
-    if cursor != held:
-        await lanes.move(tx, {stream: cursor}, lane)
-    said = [
-        Said(stream.stream, outcome.cursor, one.batch.clock.mono_ms, asked)
-        for one, outcome, asked in zip(came, taken, asks, strict=True)
-    ]
-    return await answers(tx, Lane.EVENTS, said)
+    acks: dict[int, Ack] = {}
+    waiting = list(enumerate(came))
+    while waiting:
+        turn, waiting = _turn(waiting)
+        acks |= await _take_turn(tx, turn, counted)
+    return [acks[number] for number in range(len(came))]
 
 
-async def _record(
-    tx: Tx,
-    stream: GatewayStream,
-    new: Sequence[_New],
-    digests: Mapping[int, bytes],
-    counted: Counter[str],
-    began: datetime,
-) -> list[tuple[Told, Event]]:
+def _turn(waiting: Sequence[tuple[int, Came]]) -> tuple[list[_Taking], list[tuple[int, Came]]]:
+    """Of each stream what comes first and was sent in one boot; and what must wait for that."""
+    turn: dict[events.Stream, _Taking] = {}
+    over: set[events.Stream] = set()
+    later: list[tuple[int, Came]] = []
+    for number, one in waiting:
+        stream = GatewayStream(one.area, one.gateway, one.batch.stream)
+        taking = turn.setdefault((one.gateway, one.batch.stream), _Taking(stream, []))
+        same = not taking.came or (taking.stream == stream and taking.came[0][1].batch.boot == one.batch.boot)
+        if same and taking.key not in over:
+            taking.came.append((number, one))
+        else:
+            over.add(taking.key)
+            later.append((number, one))
+    return list(turn.values()), later
+
+
+async def _take_turn(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> dict[int, Ack]:
+    lane = Lane.EVENTS.value
+    held = await lanes.lock_many(tx, [one.stream for one in turn], lane)
+    for one in turn:
+        one.held, one.began = held[one.stream]
+    stored = await events.digests(tx, [one.asked for one in turn])
+    for one in turn:
+        one.stored = stored[one.key]
+        one.take()
+        brought = sum(len(came.batch.events) for _, came in one.came)
+        counted.update(stored=len(one.new), repeated=brought - len(one.new))
+    todo = await _record(tx, [one for one in turn if one.new], counted)
+    wanted = await _judge(tx, todo, counted) if todo else set()
+    numbers: list[int] = []
+    said: list[Said] = []
+    for one in turn:
+        for position, ((number, came), outcome) in enumerate(zip(one.came, one.taken, strict=True), 1):
+            asked = set(outcome.asks)
+            if position == len(one.came) and one.key in wanted:
+                asked.add(Ask.SNAPSHOT)
+            if outcome.gap is not None:
+                asked.add(Ask.SNAPSHOT)
+                await _gap(tx, one.stream, outcome.gap)
+            if outcome.conflicts:
+                asked.add(Ask.NEW_STREAM)
+                counted["conflicts"] += len(outcome.conflicts)
+                await _conflicts(tx, one.stream, outcome.conflicts, came.received_at)
+            numbers.append(number)
+            said.append(Said(one.stream.stream, outcome.cursor, came.batch.clock.mono_ms, asked))
+    moved = {one.stream: one.taken[-1].cursor for one in turn if one.taken[-1].cursor != one.held}
+    if moved:
+        await lanes.move(tx, moved, lane)
+    return dict(zip(numbers, await answers(tx, Lane.EVENTS, said), strict=True))
+
+
+async def _record(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> list[tuple[Told, Event]]:
     """Store the events. Returns those that are to be judged."""
-    monos = [one.event.mono_ms for one in new]
-    boot = new[0].came.batch.boot
-    before = await events.seen_elsewhere(tx, stream.gateway, stream.stream, boot, min(monos), max(monos))
-    rows = [_row(tx, stream, one, digests[one.event.seq]) for one in new]
+    if not turn:
+        return []
+    spans = {}
+    for one in turn:
+        monos = [new.event.mono_ms for new in one.new]
+        spans[one.key] = one.new[0].came.batch.boot, min(monos), max(monos)
+    before = await events.seen_elsewhere(tx, spans)
+    new = [(one, event) for one in turn for event in one.new]
+    rows = [_row(tx, one.stream, event, one.stored[event.event.seq]) for one, event in new]
     ids = await _insert(tx, rows, counted)
     todo: list[tuple[Told, Event]] = []
-    for (event, _), row, event_id in zip(new, rows, ids, strict=True):
+    for (one, (event, _)), row, event_id in zip(new, rows, ids, strict=True):
         if event_id is None or event.kind in (EventKind.CANARY, EventKind.NOTE):
             continue
         same = (event.mono_ms, row.kind, row.condition, event.detector, event.bus)
-        if same in before and event.kind is not EventKind.SNAPSHOT:
+        if (one.key, same) in before and event.kind is not EventKind.SNAPSHOT:
             continue  # told before, under a stream that was given up
-        told = Told(stream.area, stream.gateway, stream.stream, event.seq, event_id, row.event_at, began)
+        told = Told(row.area, row.gateway, row.stream, event.seq, event_id, row.event_at, one.began)
         todo.append((told, event))
     return todo
 
 
-async def _judge(tx: Tx, todo: list[tuple[Told, Event]], counted: Counter[str]) -> bool:
-    """Judge events, all together; when that fails one by one. True when a snapshot is wanted."""
+async def _judge(tx: Tx, todo: list[tuple[Told, Event]], counted: Counter[str]) -> set[events.Stream]:
+    """Judge events, all together; when that fails one by one. Streams of which a snapshot is wanted."""
     try:
         return await together(tx, partial(_take, todo=todo))
     except (StoreDown, StoreConflict):
@@ -140,10 +199,10 @@ async def _judge(tx: Tx, todo: list[tuple[Told, Event]], counted: Counter[str]) 
         _log.warning(
             "events are judged one by one", count=len(todo), error=f"{type(error).__name__}: {error}"
         )
-    wanted = False
+    wanted: set[events.Stream] = set()
     for told, event in todo:
         try:
-            wanted = await together(tx, partial(_take, todo=[(told, event)])) or wanted
+            wanted |= await together(tx, partial(_take, todo=[(told, event)]))
         except (StoreDown, StoreConflict):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the other events must be judged
@@ -152,11 +211,12 @@ async def _judge(tx: Tx, todo: list[tuple[Told, Event]], counted: Counter[str]) 
     return wanted
 
 
-async def _take(work: Work, todo: list[tuple[Told, Event]]) -> bool:
+async def _take(work: Work, todo: list[tuple[Told, Event]]) -> set[events.Stream]:
     await prepare(work, todo)
-    wanted = False
+    wanted: set[events.Stream] = set()
     for number, (told, event) in enumerate(todo, 1):
-        wanted = await take(work, told, event) or wanted
+        if await take(work, told, event):
+            wanted.add((told.gateway, told.stream))
         if number % AT_ONCE == 0:
             await work.write(but_young=True)
     return wanted
@@ -246,8 +306,9 @@ async def _gap(tx: Tx, stream: GatewayStream, gap: tuple[int, int]) -> None:
 
 
 async def _conflicts(
-    tx: Tx, area: str, gateway: str, conflicts: tuple[Event, ...], received_at: datetime
+    tx: Tx, stream: GatewayStream, conflicts: tuple[Event, ...], received_at: datetime
 ) -> None:
+    area, gateway = stream.area, stream.gateway
     for event in conflicts:
         await quarantine.keep(
             tx,
@@ -270,7 +331,7 @@ async def _conflicts(
 
 
 def _row(tx: Tx, stream: GatewayStream, one: _New, digest: bytes) -> EventRow:
-    event, (batch, received_at) = one
+    event, (_, _, batch, received_at) = one
     at_ms, quality = corrected_event_ms(batch, event, round(received_at.timestamp() * 1000))
     return EventRow(
         area=stream.area,

@@ -23,7 +23,7 @@ async def judge_jobs(tx: Tx, stuck: Iterable[Job], well: Iterable[Job]) -> int:
 
 
 async def _judge(work: Work, areas: list[str], stuck: list[Job], well: list[Job]) -> int:
-    await work.learn_parts(None, [_part(job, area) for job in (*stuck, *well) for area in areas])
+    await work.learn_parts([(None, _part(job, area)) for job in (*stuck, *well) for area in areas])
     touched = 0
     for area in areas:
         for job in stuck:

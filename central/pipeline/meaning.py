@@ -31,33 +31,32 @@ _SEEN = {
 
 async def prepare(work: Work, todo: Sequence[tuple[Told, Event]]) -> None:
     """Look up in one go what `take` will ask for one event after the other."""
-    parts: set[str] = set()
+    parts: set[tuple[str | None, str]] = set()
     detectors: set[str] = set()
-    moments: list[tuple[str, datetime]] = []
-    births: list[tuple[str, Condition]] = []
+    moments: list[tuple[str, datetime, str]] = []
+    births: list[tuple[str | None, str, Condition]] = []
     words: set[Source] = set()
-    gateway, area = todo[0][0].gateway, todo[0][0].area
     for told, event in todo:
         part = _part(event)
-        parts.add(part)
+        parts.add((told.gateway, part))
         condition = None if event.condition is None else Condition(event.condition.value)
         if condition is not None:
-            words.add(Source(gateway, part, condition))
+            words.add(Source(told.gateway, part, condition))
         if event.detector is not None:
             detectors.add(part)
             if event.kind is EventKind.ASSERT and condition is not None:
-                moments.append((part, told.at))
-                births.append((part, condition))
+                moments.append((part, told.at, told.area))
+                births.append((told.gateway, part, condition))
         if event.states is not None:
-            parts.update(event.states)
+            parts.update((told.gateway, detector) for detector in event.states)
             detectors.update(event.states)
     await work.learn_words(words)
-    await work.learn_parts(gateway, parts, detectors)
+    await work.learn_parts(parts, detectors)
     if births:
-        await work.learn_homes(moments)
-        places = [await work.home(part, at, area) for part, at in moments]
+        await work.learn_homes((part, at) for part, at, _ in moments)
+        places = [await work.home(part, at, area) for part, at, area in moments]
         await work.learn_people({(place.grid, place.area) for place in places})
-        await work.expect(gateway, births)
+        await work.expect(births)
 
 
 async def take(work: Work, told: Told, event: Event) -> bool:

@@ -106,25 +106,25 @@ class Work:
     # -- alarms
 
     async def learn_parts(
-        self, gateway: str | None, parts: Collection[str], detectors: Collection[str] = ()
+        self, parts: Collection[tuple[str | None, str]], detectors: Collection[str] = ()
     ) -> None:
-        """Lock, once, the open alarms of parts of a gateway, and of detectors whoever told of them."""
-        asked = {part for part in parts if (gateway, part) not in self._known_parts}
+        """Lock, once, the open alarms of parts of gateways, and of detectors whoever told of them."""
+        asked = {one for one in parts if one not in self._known_parts}
         hung = {detector for detector in detectors if detector not in self._known_detectors}
         if asked or hung:
-            for alarm in await alarms.lock_open(self.tx, gateway, asked, hung):
+            for alarm in await alarms.lock_open(self.tx, asked, hung):
                 self.adopt(alarm)
-            self._known_parts |= {(gateway, part) for part in asked}
+            self._known_parts |= asked
             self._known_detectors |= hung
 
     async def open_alarm(self, gateway: str | None, part: str, condition: Condition) -> Alarm | None:
         """The open alarm of one source, held until the transaction ends."""
-        await self.learn_parts(gateway, (part,))
+        await self.learn_parts([(gateway, part)])
         return self._open.get((gateway, part, condition))
 
     async def open_of_detector(self, detector: str) -> list[Alarm]:
         """Open alarms of a detector, whichever gateway told of them, in the order of their ids."""
-        await self.learn_parts(None, (), (detector,))
+        await self.learn_parts((), (detector,))
         return sorted((a for a in self._open.values() if a.part == detector), key=lambda a: a.id)
 
     async def open_life_of_gateway(self, gateway: str, bus: str | None = None) -> list[Alarm]:
@@ -157,20 +157,20 @@ class Work:
 
     async def open(self, born: Alarm) -> Alarm:
         """A new alarm (its `id` is 0), linked to the one of its source closed within the last day."""
-        await self.expect(born.gateway, [(born.part, born.condition)])
         key = (born.gateway, born.part, born.condition)
+        await self.expect([key])
         alarm = replace(born, id=self._ids.pop(0), linked_to=self._closed.get(key))
         self._new[alarm.id] = self._open[key] = alarm
         self._known_due.add(alarm.id)
         return alarm
 
-    async def expect(self, gateway: str | None, births: Sequence[tuple[str, Condition]]) -> None:
-        """Look up, once, what new alarms of these parts and conditions will need."""
-        asked = {one for one in births if (gateway, *one) not in self._known_closed}
+    async def expect(self, births: Sequence[_Key]) -> None:
+        """Look up, once, what new alarms of these gateways, parts and conditions will need."""
+        asked = [one for one in dict.fromkeys(births) if one not in self._known_closed]
         if asked:
-            for (part, condition), last in (await alarms.last_closed(self.tx, gateway, asked)).items():
-                self._closed.setdefault((gateway, part, condition), last)
-            self._known_closed |= {(gateway, *one) for one in asked}
+            for key, last in (await alarms.last_closed(self.tx, asked)).items():
+                self._closed.setdefault(key, last)
+            self._known_closed.update(asked)
         if len(self._ids) < len(births):
             self._ids += await alarms.reserve(self.tx, len(births) - len(self._ids))
 

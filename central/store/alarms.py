@@ -131,13 +131,14 @@ async def lock_alarms(tx: Tx, ids: Collection[int]) -> list[Alarm]:
 
 
 async def lock_open(
-    tx: Tx, gateway: str | None, parts: Collection[str], detectors: Collection[str] = ()
+    tx: Tx, parts: Collection[tuple[str | None, str]], detectors: Collection[str] = ()
 ) -> list[Alarm]:
-    """Open alarms of parts of a gateway (None: the centre), and of detectors whichever gateway told of them.
+    """Open alarms of parts of gateways (None: the centre), and of detectors whichever gateway told of them.
 
     Held until the transaction ends.
     """
-    found = await _fetch(tx, "lock_open", gateway=gateway, parts=list(parts), detectors=list(detectors))
+    gateways, names = [gateway or "" for gateway, _ in parts], [part for _, part in parts]
+    found = await _fetch(tx, "lock_open", gateways=gateways, parts=names, detectors=list(detectors))
     return [_alarm(row) for row in found]
 
 
@@ -174,12 +175,16 @@ async def covered(tx: Tx, gateway: str | None, part: str, condition: Condition, 
 
 
 async def last_closed(
-    tx: Tx, gateway: str | None, asked: Collection[tuple[str, Condition]]
-) -> dict[tuple[str, Condition], int]:
-    """By part and condition the alarm that was closed last, where that was less than a day ago."""
-    parts, conditions = [part for part, _ in asked], [condition.value for _, condition in asked]
-    found = await _fetch(tx, "last_closed", gateway=gateway, parts=parts, conditions=conditions, now=tx.now)
-    return {(row["part"], Condition(row["condition"])): int(row["id"]) for row in found}
+    tx: Tx, asked: Sequence[tuple[str | None, str, Condition]]
+) -> dict[tuple[str | None, str, Condition], int]:
+    """By gateway, part and condition the alarm that was closed last, where that was less than a day ago."""
+    values = {
+        "gateways": [gateway or "" for gateway, _, _ in asked],
+        "parts": [part for _, part, _ in asked],
+        "conditions": [condition.value for _, _, condition in asked],
+    }
+    found = await _fetch(tx, "last_closed", **values, now=tx.now)
+    return {asked[row["n"] - 1]: int(row["id"]) for row in found}
 
 
 async def reserve(tx: Tx, count: int) -> list[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -13,6 +14,8 @@ from central.store.sql import queries
 
 _sql = queries("events")
 
+Stream = tuple[str, str]
+"""The gateway and its stream."""
 Sighting = tuple[int, str, str | None, str | None, str | None]
 """mono_ms, kind, condition, detector, bus: what makes an observation the same under another stream."""
 
@@ -42,34 +45,57 @@ class EventRow(Struct, frozen=True):
     failed: str | None = None
 
 
-async def digests(
-    tx: Tx, gateway: str, stream: str, *, first: int, last: int, cursor: int
-) -> dict[int, bytes]:
-    """Digests by seq of what is stored between `first` and `last`, and above the cursor."""
-    rows = await tx.conn.execute(
-        _sql["digests"],
-        {"gateway": gateway, "stream": stream, "first": first, "last": last, "cursor": cursor},
-    )
-    return {int(row["seq"]): bytes(row["digest"]) for row in await rows.fetchall()}
+class Asked(NamedTuple):
+    """Rows `first` to `last` of a stream, of which those up to `cursor` are known to be stored."""
+
+    gateway: str
+    stream: str
+    first: int
+    last: int
+    cursor: int
+
+
+async def digests(tx: Tx, asked: Sequence[Asked]) -> dict[Stream, dict[int, bytes]]:
+    """Digests by seq of what is stored of these rows, and above the cursors."""
+    found: dict[Stream, dict[int, bytes]] = {(one.gateway, one.stream): {} for one in asked}
+    values = {
+        "gateways": [one.gateway for one in asked],
+        "streams": [one.stream for one in asked],
+        "firsts": [one.first for one in asked],
+        "lasts": [one.last for one in asked],
+        "cursors": [one.cursor for one in asked],
+    }
+    for row in await (await tx.conn.execute(_sql["digests"], values)).fetchall():
+        found[row["gateway"], row["stream"]][int(row["seq"])] = bytes(row["digest"])
+    return found
 
 
 async def seen_elsewhere(
-    tx: Tx, gateway: str, stream: str, boot: str, from_ms: int, to_ms: int
-) -> set[Sighting]:
-    """What the gateway told of these moments of this boot under other streams."""
-    rows = await tx.conn.execute(
-        _sql["elsewhere"],
-        {"gateway": gateway, "stream": stream, "boot": boot, "from_ms": from_ms, "to_ms": to_ms},
-    )
+    tx: Tx, asked: Mapping[Stream, tuple[str, int, int]]
+) -> set[tuple[Stream, Sighting]]:
+    """What gateways told of moments (boot, from, to: ms of its clock) under other streams than these."""
+    values = {
+        "gateways": [gateway for gateway, _ in asked],
+        "streams": [stream for _, stream in asked],
+        "boots": [boot for boot, _, _ in asked.values()],
+        "firsts": [first for _, first, _ in asked.values()],
+        "lasts": [last for _, _, last in asked.values()],
+    }
+    rows = await (await tx.conn.execute(_sql["elsewhere"], values)).fetchall()
     return {
-        (int(r["mono_ms"]), r["kind"], r["condition"], r["detector"], r["bus"]) for r in await rows.fetchall()
+        (
+            (r["gateway"], r["stream"]),
+            (int(r["mono_ms"]), r["kind"], r["condition"], r["detector"], r["bus"]),
+        )
+        for r in rows
     }
 
 
 async def insert(tx: Tx, rows: Sequence[EventRow]) -> list[int]:
     """Store events; returns their ids in the same order."""
     cursor = await tx.conn.execute(_sql["insert_events"], {"rows": as_rows(rows)})
-    return [int(row["id"]) for row in await cursor.fetchall()]
+    ids = {(row["gateway"], row["stream"], row["seq"]): int(row["id"]) for row in await cursor.fetchall()}
+    return [ids[row.gateway, row.stream, row.seq] for row in rows]
 
 
 async def mark_failed(tx: Tx, event_id: int, why: str) -> None:

@@ -131,7 +131,7 @@ async def send(town: Town, sent: EventBatch, *, area: str = AREA, gateway: str =
     from central.pipeline import Came, take_events
 
     async with town.store.transaction() as tx:
-        (ack,) = await take_events(tx, area, gateway, [Came(sent, tx.now)])
+        (ack,) = await take_events(tx, [Came(area, gateway, sent, tx.now)])
         return ack
 
 

@@ -44,7 +44,7 @@ async def test_the_centre_takes_all_that_an_earlier_agent_says(town: Town, versi
     for message in _said(version):
         async with town.store.transaction() as tx:
             if isinstance(message, EventBatch):
-                (ack,) = await pipeline.take_events(tx, AREA, GATEWAY, [pipeline.Came(message, tx.now)])
+                (ack,) = await pipeline.take_events(tx, [pipeline.Came(AREA, GATEWAY, message, tx.now)])
                 cursors[message.stream] = message.events[-1].seq
                 assert ack.through_seq == message.events[-1].seq
             elif isinstance(message, ReadingBatch):

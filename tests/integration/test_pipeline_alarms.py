@@ -176,7 +176,7 @@ async def test_two_transactions_that_see_the_same_fire_open_one_alarm(town: Town
     """The second waits for the first, looks again, and finds the alarm open: no event has failed."""
     smoke = event(1, A, SMOKE)
     async with town.store.transaction() as tx:
-        await pipeline.take_events(tx, AREA, GATEWAY, [pipeline.Came(batch([smoke]), tx.now)])
+        await pipeline.take_events(tx, [pipeline.Came(AREA, GATEWAY, batch([smoke]), tx.now)])
         second = asyncio.create_task(send(town, batch([smoke], stream="c" * 32, boot="d" * 32)))
 
         async def waits() -> bool:

@@ -335,8 +335,8 @@ async def test_a_transaction_that_dies_leaves_nothing_and_can_be_done_again(town
     """All or nothing: the event, the alarm and the delivery."""
     with pytest.raises(RuntimeError):
         async with town.store.transaction() as tx:
-            came = pipeline.Came(batch([event(1, A, SMOKE)]), tx.now)
-            await pipeline.take_events(tx, "street", GATEWAY, [came])
+            came = pipeline.Came("street", GATEWAY, batch([event(1, A, SMOKE)]), tx.now)
+            await pipeline.take_events(tx, [came])
             raise RuntimeError
     with psycopg.connect(town.dsn) as conn:
         counts = conn.execute(

@@ -7,11 +7,14 @@ SELECT * FROM alarm WHERE id = %(id)s
 SELECT * FROM alarm WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE
 
 -- name: lock_open
--- Open alarms of these parts of one gateway (or of the centre), and of these detectors by whatever gateway, locked in
+-- Open alarms of these parts of gateways ('': of the centre), and of these detectors by whatever gateway, locked in
 -- the order of their ids.
 SELECT * FROM alarm
-WHERE state <> 'closed'
-  AND ((coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = ANY(%(parts)s)) OR part = ANY(%(detectors)s))
+WHERE state <> 'closed' AND id IN (
+    SELECT a.id FROM unnest(%(gateways)s::text[], %(parts)s::text[]) AS q (gateway, part)
+    JOIN alarm a ON coalesce(a.gateway, '') = q.gateway AND a.part = q.part AND a.state <> 'closed'
+    UNION ALL
+    SELECT id FROM alarm WHERE part = ANY(%(detectors)s) AND state <> 'closed')
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: lock_latest
@@ -44,10 +47,11 @@ LIMIT 1
 
 -- name: last_closed
 -- The last alarm of each of these parts and conditions, where it was closed less than a day ago.
-SELECT q.part, q.condition, a.id FROM unnest(%(parts)s::text[], %(conditions)s::text[]) AS q (part, condition)
+SELECT q.n, a.id FROM unnest(%(gateways)s::text[], %(parts)s::text[], %(conditions)s::text[])
+    WITH ORDINALITY AS q (gateway, part, condition, n)
 CROSS JOIN LATERAL (
     SELECT id FROM alarm
-    WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = q.part AND condition = q.condition
+    WHERE coalesce(gateway, '') = q.gateway AND part = q.part AND condition = q.condition
       AND state = 'closed' AND closed_at > %(now)s - interval '1 day'
     ORDER BY closed_at DESC, id DESC LIMIT 1
 ) a

@@ -1,0 +1,144 @@
+"""From the wire to the channel: how long a fire takes while readings flow, and that none is lost.
+
+    python -m benchmarks.alarm_latency --json
+    python -m benchmarks.alarm_latency --json --seconds 30 --alarms 5 --rate 20000
+
+A fleet tells readings at a steady rate and lights fires in between; the centre's ingest, worker and jobs are
+processes of their own. A fire's time runs from the moment at which the gateway recorded it (this machine's clock)
+to the moment at which the receiver of its person's channel has the whole message. A checkpoint of the database
+falls into the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import psycopg
+
+from benchmarks._flow import WARM_S, Flow, Running, running, speak
+from benchmarks._phones import Arrived, phones
+
+
+def main() -> None:
+    """Light the fires and print one JSON object."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="(always printed)")
+    parser.add_argument("--seconds", type=float, default=125.0)
+    parser.add_argument("--alarms", type=float, default=9.0, help="fires a second")
+    parser.add_argument("--rate", type=float, default=52_000.0, help="readings a second")
+    parser.add_argument("--gateways", type=int, default=500)
+    parser.add_argument("--detectors", type=int, default=64, help="of each gateway")
+    parser.add_argument("--broker", choices=("mosquitto", "nats"), default="mosquitto")
+    parser.add_argument("--store", choices=("timescaledb", "postgresql"), default="timescaledb")
+    given = parser.parse_args()
+    with phones() as texts:
+        flow = Flow(
+            given.broker,
+            given.store,
+            given.gateways,
+            given.detectors,
+            rate=given.rate,
+            roles=("worker", "jobs"),
+            channels=f'[channels.webhook]\nurl = "{texts.url}"\nsecret = "s"\n',
+            homes=True,
+        )
+        with running(flow) as where:
+            found = _burning(flow, where, given)
+            found |= _latency(where.dsn, texts.arrived())
+    settings = {
+        "seconds": given.seconds,
+        "alarms_per_s": given.alarms,
+        "gateways": given.gateways,
+        "detectors": given.gateways * given.detectors,
+        "checkpoint": "in the middle",
+        "commit": "fsync, synchronous_commit and full_page_writes on",
+        "cores": os.cpu_count(),
+    }
+    print(
+        json.dumps(
+            {
+                "name": "alarm_latency",
+                "broker": given.broker,
+                "store": given.store,
+                **found,
+                "settings": settings,
+            }
+        )
+    )
+
+
+def _burning(flow: Flow, where: Running, given: argparse.Namespace) -> dict[str, Any]:
+    fleet = speak(
+        flow,
+        where,
+        given.seconds + WARM_S,
+        *("--alarms", str(given.alarms), "--clear-after", "20", "--heartbeat", "30", "--no-snapshots"),
+    )
+    try:
+        with psycopg.connect(where.dsn, autocommit=True) as db:
+            time.sleep(WARM_S)
+            began, before = time.monotonic(), _readings(db)
+            time.sleep(given.seconds / 2)
+            checkpoint = time.monotonic()
+            db.execute("CHECKPOINT")
+            checkpoint = time.monotonic() - checkpoint
+            print(f"  checkpoint {checkpoint:.1f} s", file=sys.stderr)
+            time.sleep(max(0.0, began + given.seconds - time.monotonic()))
+            rate = (_readings(db) - before) / (time.monotonic() - began)
+        told = json.loads(fleet.communicate(timeout=300)[0])
+    finally:
+        fleet.kill()
+    return {
+        "background_readings_per_s": round(rate),
+        "checkpoint_s": round(checkpoint, 2),
+        "events_waiting": told["events"]["waiting"],
+    }
+
+
+def _readings(db: psycopg.Connection) -> int:
+    row = db.execute("SELECT coalesce(sum(cursor), 0) FROM lane WHERE lane = 'readings'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _latency(dsn: str, texts: list[Arrived]) -> dict[str, Any]:
+    with psycopg.connect(dsn) as db:
+        rows = db.execute(
+            "SELECT a.id, extract(epoch FROM e.raw_at)::float8, extract(epoch FROM e.received_at)::float8,"
+            " extract(epoch FROM d.made_at)::float8"
+            " FROM alarm a JOIN event e ON e.id = a.event"
+            " LEFT JOIN delivery d ON d.alarm = a.id AND d.purpose = 'alarm' AND d.step = 0 AND d.round = 1"
+            " WHERE a.condition = 'smoke'"
+        ).fetchall()
+    first: dict[int, float] = {}
+    for one in texts:
+        for alarm in one.body["alarms"]:
+            first.setdefault(alarm, one.at)
+    took = sorted(1000 * (first[alarm] - raw) for alarm, raw, _, _ in rows if alarm in first)
+    heard = sorted(1000 * (received - raw) for _, raw, received, _ in rows)
+    planned = sorted(1000 * (made - raw) for _, raw, _, made in rows if made is not None)
+    return {
+        "alarms": len(rows),
+        "lost": len(rows) - len(took),
+        "p50_ms": _at(took, 0.5),
+        "p99_ms": _at(took, 0.99),
+        "max_ms": _at(took, 1.0),
+        "until": {
+            "received": {"p50_ms": _at(heard, 0.5), "p99_ms": _at(heard, 0.99)},
+            "transaction_begins": {"p50_ms": _at(planned, 0.5), "p99_ms": _at(planned, 0.99)},
+        },
+    }
+
+
+def _at(values: list[float], share: float) -> float | None:
+    return round(values[min(int(len(values) * share), len(values) - 1)], 1) if values else None
+
+
+if __name__ == "__main__":
+    main()
