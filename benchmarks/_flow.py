@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,8 @@ class Running:
     dsn: str
     port: int
     pids: dict[str, list[int | None]]
+    kill: dict[str, Callable[[], None]]
+    """By part: kill -9, and start it again."""
 
 
 @contextmanager
@@ -84,6 +88,10 @@ def running(flow: Flow) -> Iterator[Running]:
         with psycopg.connect(database.dsn("postgres"), autocommit=True) as db:
             db.execute('CREATE DATABASE "smokewatch"')
         dsn = database.dsn("smokewatch")
+        kill: dict[str, Callable[[], None]] = {
+            "broker": partial(_again, broker, broker.start),
+            "database": partial(_again, database, database.start),
+        }
         workers: list[Child] = []
         for number in range(flow.areas):
             config = folder / f"central-{number}.toml"
@@ -96,19 +104,31 @@ def running(flow: Flow) -> Iterator[Running]:
                 _prepare(dsn, config, flow)
             worker = Child("ingest", folder / f"ingest-{number}.log")
             ending.callback(worker.stop)
-            worker.start(
+            start = partial(
+                worker.start,
                 [sys.executable, "-m", "central", "ingest", str(config)],
                 lambda _pid, wanted=number + 1: _hear(dsn, wanted),
                 timeout_s=60,
             )
+            start()
             workers.append(worker)
+            kill[f"ingest-{number}"] = partial(_again, worker, start)
         pids = {"broker": [broker.pid], "ingest": [w.pid for w in workers], "database": [database.pid]}
         for role in flow.roles:
             part = Child(role, folder / f"{role}.log")
             ending.callback(part.stop)
-            part.start([sys.executable, "-m", "central", role, str(config)], lambda _pid: True, timeout_s=60)
+            start = partial(
+                part.start, [sys.executable, "-m", "central", role, str(config)], lambda _pid: True
+            )
+            start()
             pids[role] = [part.pid]
-        yield Running(dsn, broker.port, pids)
+            kill[role] = partial(_again, part, start)
+        yield Running(dsn, broker.port, pids, kill)
+
+
+def _again(part: Child | Mosquitto | Nats | Postgres | Timescale, start: Callable[[], None]) -> None:
+    part.kill9()
+    start()
 
 
 def speak(flow: Flow, where: Running, seconds: float, *more: str) -> subprocess.Popen[bytes]:
@@ -163,11 +183,27 @@ def _prepare(dsn: str, config: Path, flow: Flow) -> None:
         for folder in folders:
             _call("central", "import", str(folder), "--config", str(config))
         return
+    if not names.detectors:
+        _gateways(dsn, names)
+        return
     copy = "COPY detector (id, profile) FROM STDIN"
     with psycopg.connect(dsn) as db, db.cursor() as cursor, cursor.copy(copy) as copy_in:
         for gateway in range(names.gateways):
             for detector in names.detectors_of(gateway):
                 copy_in.write_row((detector, "smokewatch-reference"))
+
+
+def _gateways(dsn: str, names: Names) -> None:
+    """Gateways alone, each with its lease, as when it was registered a moment ago."""
+    copy = "COPY gateway (id, area, name, registered_at, registered_by) FROM STDIN"
+    with psycopg.connect(dsn) as db:
+        for number in range(names.areas):
+            db.execute("INSERT INTO area VALUES (%s, %s)", (names.area(number), f"area {number}"))
+        with db.cursor() as cursor, cursor.copy(copy) as rows:
+            for gateway in range(names.gateways):
+                area = names.area(names.area_number(gateway))
+                rows.write_row((names.gateway(gateway), area, "", datetime.now(UTC), "benchmark"))
+        db.execute("INSERT INTO lease (gateway, heard_at, deaf) SELECT id, now(), '0' FROM gateway")
 
 
 def _named(names: Names) -> list[str]:

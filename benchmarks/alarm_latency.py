@@ -4,9 +4,9 @@
     python -m benchmarks.alarm_latency --json --seconds 30 --alarms 5 --rate 20000
 
 A fleet tells readings at a steady rate and lights fires in between; the centre's ingest, worker and jobs are
-processes of their own. A fire's time runs from the moment at which the gateway recorded it (this machine's clock)
-to the moment at which the receiver of its person's channel has the whole message. A checkpoint of the database
-falls into the run.
+processes of their own. A fire's time runs from the moment at which the gateway recorded it (this machine's
+clock) to the moment at which the receiver of its person's channel has the whole message. A checkpoint of the
+database falls into the run.
 """
 
 from __future__ import annotations

@@ -42,6 +42,10 @@ RETURNING gateway, (SELECT area FROM gateway g WHERE g.id = lease.gateway) AS ar
 
 -- name: hearing
 -- When each area that has gateways was listened to last; before the first time, since when it has a gateway.
-SELECT g.area, coalesce(max(e.heard_at), min(l.heard_at)) AS heard_at
-FROM gateway g JOIN lease l ON l.gateway = g.id LEFT JOIN ear e ON e.area IN (g.area, '')
-WHERE g.retired_at IS NULL GROUP BY g.area ORDER BY g.area
+SELECT a.id AS area, coalesce(
+    (SELECT max(e.heard_at) FROM ear e WHERE e.area IN (a.id, '')),
+    (SELECT min(l.heard_at) FROM lease l JOIN gateway g ON g.id = l.gateway
+     WHERE g.area = a.id AND g.retired_at IS NULL)) AS heard_at
+FROM area a
+WHERE EXISTS (SELECT FROM gateway g WHERE g.area = a.id AND g.retired_at IS NULL)
+ORDER BY a.id
