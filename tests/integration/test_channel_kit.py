@@ -21,6 +21,7 @@ from central.notifier.channels.smtp import Smtp, SmtpConfig
 from central.notifier.channels.webhook import Webhook, WebhookConfig
 from simulator.parts.ports import free_port
 from tests.harness.channel_kit import SITUATIONS, Case, Situation, check, message
+from tests.harness.provider_cases import PROVIDER_CASES
 from tests.harness.sinks import SECRET, Say, sink
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -43,6 +44,9 @@ async def _webhook(situation: Situation) -> AsyncIterator[Channel]:
             "refusing": Say(status=410, body=b"gone"),
             "failing": Say(status=500, body=b"oops"),
             "slow": Say(wait=never),
+            "busy": Say(status=429, body=b"", headers={"retry-after": "7"}),
+            "html": Say(body=b"<html>sign in to the wifi</html>"),
+            "huge": Say(body=b'{"ok": true, "id": "' + b"x" * 70_000 + b'"}'),
             "garbage": Say(raw=b"\x00\xff\x16\x03 not http\r\n\r\n"),
             "cut": Say(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"),
         }
@@ -115,9 +119,19 @@ async def _smtp(situation: Situation) -> AsyncIterator[Channel]:
 
 
 CASES = {
-    "console": Case(_console, "w-1", cannot=frozenset({"refusing", "slow"})),
-    "webhook": Case(_webhook, "13800000000", secrets=("hunter2", SECRET, "127.0.0.1")),
-    "smtp": Case(_smtp, "li@example.org", secrets=("127.0.0.1",)),
+    "console": Case(
+        _console, "w-1", cannot=frozenset({"refusing", "busy", "slow", "html", "huge", "unproven"})
+    ),
+    "webhook": Case(
+        _webhook, "13800000000", secrets=("hunter2", SECRET, "127.0.0.1"), cannot=frozenset({"unproven"})
+    ),
+    "smtp": Case(
+        _smtp,
+        "li@example.org",
+        secrets=("127.0.0.1",),
+        cannot=frozenset({"busy", "html", "huge", "unproven"}),
+    ),
+    **PROVIDER_CASES,
 }
 
 

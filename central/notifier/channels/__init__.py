@@ -13,7 +13,17 @@ from typing import Any
 
 from central.config import ConfigError, Settings, nearest
 from central.notifier.channel import Channel
-from central.notifier.channels import console, smtp, webhook
+from central.notifier.channels import (
+    aliyun,
+    console,
+    dingtalk,
+    feishu,
+    smtp,
+    tencent,
+    webhook,
+    wecom_app,
+    wecom_bot,
+)
 
 Clock = Callable[[], datetime]
 Builder = Callable[[Path, Mapping[str, Any], Mapping[str, str], Clock], Channel]
@@ -22,6 +32,20 @@ BUILDERS: Mapping[str, Builder] = {
     "console": lambda path, table, env, _clock: console.Console(console.read(path, table, env)),
     "webhook": lambda path, table, env, clock: webhook.Webhook(webhook.read(path, table, env), clock),
     "smtp": lambda path, table, env, _clock: smtp.Smtp(smtp.read(path, table, env)),
+    "wecom_app": lambda path, table, env, clock: wecom_app.WecomApp(wecom_app.read(path, table, env), clock),
+    "wecom_bot": lambda path, table, env, clock: wecom_bot.WecomBot(wecom_bot.read(path, table, env), clock),
+    "dingtalk": lambda path, table, env, clock: dingtalk.DingTalk(dingtalk.read(path, table, env), clock),
+    "feishu": lambda path, table, env, clock: feishu.Feishu(feishu.read(path, table, env), clock),
+    "aliyun_sms": lambda path, table, env, clock: aliyun.AliyunSms(aliyun.read_sms(path, table, env), clock),
+    "aliyun_voice": lambda path, table, env, clock: aliyun.AliyunVoice(
+        aliyun.read_voice(path, table, env), clock
+    ),
+    "tencent_sms": lambda path, table, env, clock: tencent.TencentSms(
+        tencent.read_sms(path, table, env), clock
+    ),
+    "tencent_voice": lambda path, table, env, clock: tencent.TencentVoice(
+        tencent.read_voice(path, table, env), clock
+    ),
 }
 
 
