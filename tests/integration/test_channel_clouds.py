@@ -96,6 +96,15 @@ async def test_a_word_that_is_missing_or_too_long_does_not_stop_the_message(
     assert len(taken) == 1
 
 
+@pytest.mark.parametrize("name", ["aliyun_voice", "tencent_voice"])
+async def test_nobody_is_called_at_night_for_a_battery(receiver: Sink, name: str) -> None:
+    """Unless the owner wants it, calls are for smoke and heat; the person's next channel tells the rest."""
+    outcome, _ = await send(receiver, name, sent=told(urgent=False))
+    assert isinstance(outcome, Rejected)
+    assert "not_urgent" in outcome.why
+    assert not receiver.received
+
+
 def inside(**content: Any) -> Say:
     return says({"Response": {"RequestId": "r", **content}})
 

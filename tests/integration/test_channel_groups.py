@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from central.notifier.channel import Message, Outcome, Rejected, Sent
+from central.notifier.channel import Message, Outcome, Rejected, Sent, TryLater
 from central.notifier.channels import dingtalk, feishu, wecom_bot
 from tests.harness.channel_kit import message
 from tests.harness.provider_cases import KEY, NOW, PHONE, clock
@@ -102,3 +103,29 @@ async def test_words_of_the_registry_call_nobody() -> None:
     assert "<@" not in wecom[0]["text"]["content"]
     outcome, _ = await post("feishu", 'grid-1/all"></at>')
     assert isinstance(outcome, Rejected)
+
+
+async def test_a_bot_is_not_asked_for_more_than_it_takes_and_batteries_leave_room_for_fires() -> None:
+    """DingTalk is silent for ten minutes after the twenty-first message of a minute."""
+    time = [NOW]
+    async with sink() as receiver:
+        fake = DingTalkBots("token", KEY, NOW)
+        receiver.answer = fake
+        config = dingtalk.DingTalkConfig(
+            {"grid-1": dingtalk.Group("token", KEY)}, receiver.url.removesuffix("/messages")
+        )
+        channel = dingtalk.DingTalk(config, lambda: time[0])
+        base = told()
+        fields = {name: getattr(base, name) for name in base.__slots__}
+        small, fire = Message(**fields | {"urgent": False}), base
+        outcomes = [await channel.send(small, "grid-1") for _ in range(12)]
+        assert [isinstance(one, Sent) for one in outcomes] == [True] * 10 + [False] * 2
+        outcomes = [await channel.send(fire, "grid-1") for _ in range(12)]
+        assert [isinstance(one, Sent) for one in outcomes] == [True] * 10 + [False] * 2
+        held = outcomes[-1]
+        assert isinstance(held, TryLater)
+        assert held.after == timedelta(minutes=1)
+        time[0] += held.after
+        assert isinstance(await channel.send(fire, "grid-1"), Sent)
+        assert len(fake.taken) == 21
+        await channel.close()

@@ -83,6 +83,7 @@ class VoiceConfig:
     templates: Mapping[str, Template]
     show_number: str = ""
     play_times: int = 3
+    not_urgent: bool = False
 
 
 class _Sms(Struct, frozen=True):
@@ -102,6 +103,8 @@ class _Voice(Struct, frozen=True):
     templates: dict[str, Any] = {}
     show_number: Annotated[str, Meta(pattern=r"^[0-9]{0,20}$")] = ""
     play_times: Annotated[int, Meta(ge=1, le=3)] = 3
+    not_urgent: bool = False
+    """Also for what is no smoke and no heat: it rings at night."""
     url: str = "https://dyvmsapi.aliyuncs.com"
     timeout_s: Seconds = 5.0
 
@@ -120,7 +123,11 @@ def read_voice(path: Path, table: Mapping[str, Any], environment: Mapping[str, s
     given = table_of(path, place, table, _Voice)
     approved = templates(path, place, given.templates, mark="${?}", most=_MOST, longest=_VOICE_LONGEST)
     return VoiceConfig(
-        _account(path, place, given, environment), approved, given.show_number, given.play_times
+        _account(path, place, given, environment),
+        approved,
+        given.show_number,
+        given.play_times,
+        given.not_urgent,
     )
 
 
@@ -223,6 +230,8 @@ class AliyunVoice:
 
     async def send(self, message: Message, address: str) -> Outcome:
         """Hand it over; sent means that Aliyun will call, not that anybody has answered."""
+        if not (message.urgent or self._config.not_urgent):
+            return Rejected("calls are for smoke and heat: see not_urgent in [channels.aliyun_voice]")
         number = e164(address)
         template = chosen(self._config.templates, message)
         if number is None:

@@ -25,11 +25,13 @@ from msgspec import Struct
 
 from central.notifier.channel import Limits, Message, Outcome, Rejected, Sent, TryLater
 from central.notifier.fitting import within_bytes
+from central.notifier.pacing import Allowance
 from central.notifier.posting import JSON, Codes, Poster, as_json
 from central.notifier.reading import Seconds, base_url, groups, needed_secret, table_of
 
 _MOST_BYTES = 18_000  # of a request of 20,000
 _LIMITED = timedelta(minutes=10)
+_MOST, _WITHIN = 20, timedelta(minutes=1)
 _CODES = Codes(
     wait={"130101": _LIMITED, "410100": _LIMITED},
     # The group is gone; the text has links, words, pictures or content that are not allowed.
@@ -97,6 +99,7 @@ class DingTalk:
         self._config = config
         self._clock = clock
         self._poster = Poster(config.timeout_s)
+        self._allowances = {name: Allowance(_MOST, _WITHIN) for name in config.groups}
 
     @property
     def timeout_s(self) -> float:
@@ -114,6 +117,9 @@ class DingTalk:
         if mentioned:
             content["at"] = {"atMobiles" if mentioned.isdecimal() else "atUserIds": [mentioned]}
         now = self._clock()
+        wait = self._allowances[name].take(now, urgent=message.urgent)
+        if wait is not None:
+            return TryLater(wait, f"held back: this bot takes {_MOST} messages a minute")
         stamp = str(int(now.timestamp() * 1000))
         query = {"access_token": group.token, "timestamp": stamp, "sign": signature(group.secret, stamp)}
         url = f"{self._config.url}/robot/send?{urlencode(query)}"

@@ -25,12 +25,14 @@ from msgspec import Struct
 
 from central.notifier.channel import Limits, Message, Outcome, Rejected, Sent, TryLater
 from central.notifier.fitting import within_bytes
+from central.notifier.pacing import Allowance
 from central.notifier.posting import JSON, Codes, Poster, as_json
 from central.notifier.reading import Seconds, base_url, groups, needed_secret, table_of
 
 _MOST_BYTES = 18_000  # of a request of 20 kB
 # None of its codes is about an address or a text for good: each can be mended at the bot.
-_CODES = Codes(wait={"11232": timedelta(seconds=60)}, final=frozenset())
+_MOST, _WITHIN = 100, timedelta(minutes=1)
+_CODES = Codes(wait={"11232": timedelta(seconds=15)}, final=frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Feishu:
         self._config = config
         self._clock = clock
         self._poster = Poster(config.timeout_s)
+        self._allowances = {name: Allowance(_MOST, _WITHIN) for name in config.groups}
 
     @property
     def timeout_s(self) -> float:
@@ -110,6 +113,9 @@ class Feishu:
         if mentioned:
             text = f'<at user_id="{mentioned}"></at> {text}'
         now = self._clock()
+        wait = self._allowances[name].take(now, urgent=message.urgent)
+        if wait is not None:
+            return TryLater(wait, f"held back: this bot takes {_MOST} messages a minute")
         stamp = str(int(now.timestamp()))
         content = {
             "timestamp": stamp,

@@ -76,6 +76,7 @@ class TencentConfig:
     templates: Mapping[str, Template]
     sign_name: str = ""
     play_times: int = 3
+    not_urgent: bool = False
 
 
 class _Sms(Struct, frozen=True):
@@ -97,6 +98,8 @@ class _Voice(Struct, frozen=True):
     secret_key_file: str | None = None
     templates: dict[str, Any] = {}
     play_times: Annotated[int, Meta(ge=1, le=3)] = 3
+    not_urgent: bool = False
+    """Also for what is no smoke and no heat: it rings at night."""
     region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$")] = "ap-guangzhou"
     url: str = "https://vms.tencentcloudapi.com"
     timeout_s: Seconds = 5.0
@@ -117,7 +120,7 @@ def read_voice(path: Path, table: Mapping[str, Any], environment: Mapping[str, s
     given = table_of(path, place, table, _Voice)
     approved = templates(path, place, given.templates, mark="{?}", most=_MOST, longest=_LONGEST)
     account = _account(path, place, given, environment)
-    return TencentConfig(account, given.app_id, approved, play_times=given.play_times)
+    return TencentConfig(account, given.app_id, approved, "", given.play_times, given.not_urgent)
 
 
 def _account(path: Path, place: str, given: _Sms | _Voice, environment: Mapping[str, str]) -> Account:
@@ -212,6 +215,8 @@ class TencentVoice:
 
     async def send(self, message: Message, address: str) -> Outcome:
         """Hand it over; sent means that Tencent will call, not that anybody has answered."""
+        if not (message.urgent or self._config.not_urgent):
+            return Rejected("calls are for smoke and heat: see not_urgent in [channels.tencent_voice]")
         number, template = e164(address), chosen(self._config.templates, message)
         if number is None:
             return Rejected("the address is no telephone number with its country")

@@ -20,10 +20,12 @@ from msgspec import Struct
 
 from central.notifier.channel import Limits, Message, Outcome, Rejected, Sent, TryLater
 from central.notifier.fitting import within_bytes
+from central.notifier.pacing import Allowance
 from central.notifier.posting import JSON, Codes, Poster, as_json
 from central.notifier.reading import Seconds, base_url, groups, needed_secret, table_of
 
 _MOST_BYTES = 2048
+_MOST, _WITHIN = 20, timedelta(minutes=1)
 _CODES = Codes(
     wait={"45009": timedelta(seconds=60), "45033": timedelta(seconds=10)},
     # A text that is refused as it is: 40058 parameter, 44004 empty, 45002 too long.
@@ -80,6 +82,7 @@ class WecomBot:
         self._config = config
         self._clock = clock
         self._poster = Poster(config.timeout_s)
+        self._allowances = {name: Allowance(_MOST, _WITHIN) for name in config.groups}
 
     @property
     def timeout_s(self) -> float:
@@ -97,9 +100,13 @@ class WecomBot:
         content: dict[str, Any] = {"content": within_bytes(text.replace("<@", "＜@"), _MOST_BYTES)}
         if mentioned:
             content["mentioned_mobile_list" if mentioned.isdecimal() else "mentioned_list"] = [mentioned]
+        now = self._clock()
+        wait = self._allowances[name].take(now, urgent=message.urgent)
+        if wait is not None:
+            return TryLater(wait, f"held back: this bot takes {_MOST} messages a minute")
         url = f"{self._config.url}/cgi-bin/webhook/send?{urlencode({'key': group.key})}"
         body = as_json({"msgtype": "text", "text": content})
-        answer = await self._poster.ask_object(self._clock(), url, body, JSON)
+        answer = await self._poster.ask_object(now, url, body, JSON)
         if isinstance(answer, TryLater):
             return answer
         code = answer.said.get("errcode")
