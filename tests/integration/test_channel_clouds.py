@@ -153,3 +153,11 @@ async def test_only_the_providers_word_for_yes_is_a_yes(
     assert isinstance(outcome, kind), outcome
     if isinstance(outcome, TryLater):
         assert outcome.after == after
+
+
+def test_homes_are_merged_into_one_sms_only_where_it_has_the_link() -> None:
+    """Without the page behind it, the second home would be told to nobody."""
+    linked = PROVIDED["aliyun_sms"].channel("http://127.0.0.1:1", KEY, 1.0)
+    bare = PROVIDED["tencent_sms"].channel("http://127.0.0.1:1", KEY, 1.0)
+    assert (linked.limits.homes, bare.limits.homes) == (20, 1)
+    assert PROVIDED["aliyun_voice"].channel("http://127.0.0.1:1", KEY, 1.0).limits.call

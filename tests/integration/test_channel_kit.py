@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from central.notifier.channel import Channel, Sent
+from central.notifier.channel import Channel, Message, Sent, TryLater
 from central.notifier.channels import BUILDERS
 from central.notifier.channels.console import Console, ConsoleConfig
+from central.notifier.channels.gsm import Gsm, GsmConfig
 from central.notifier.channels.smtp import Smtp, SmtpConfig
 from central.notifier.channels.webhook import Webhook, WebhookConfig
 from simulator.parts.ports import free_port
 from tests.harness.channel_kit import SITUATIONS, Case, Situation, check, message
+from tests.harness.modem import Manners, PtyModem
 from tests.harness.provider_cases import PROVIDER_CASES
 from tests.harness.sinks import SECRET, Say, sink
 
@@ -118,6 +120,23 @@ async def _smtp(situation: Situation) -> AsyncIterator[Channel]:
             yield Smtp(config(port))
 
 
+@asynccontextmanager
+async def _gsm(situation: Situation) -> AsyncIterator[Channel]:
+    modem = PtyModem(Manners(refuse=b"+CMS ERROR: 332" if situation == "failing" else None))
+    path = modem.path
+    if situation == "cut":
+        asyncio.get_running_loop().call_later(0.1, modem.close)
+    if situation == "down":
+        modem.close()
+    yield Gsm(GsmConfig(path, 115200, "1234"))
+    if situation == "good":
+        (sms,) = modem.sent
+        assert (sms.number, sms.international) == ("8613800000000", True)
+        assert sms.text == "【烟雾报警】3栋 501室 https://fire.example/a/AAAAAAAAAAAAAAAA"
+    if situation not in {"cut", "down"}:
+        modem.close()
+
+
 CASES = {
     "console": Case(
         _console, "w-1", cannot=frozenset({"refusing", "busy", "slow", "html", "huge", "unproven"})
@@ -130,6 +149,13 @@ CASES = {
         "li@example.org",
         secrets=("127.0.0.1",),
         cannot=frozenset({"busy", "html", "huge", "unproven"}),
+    ),
+    # A modem that is silent or talks nonsense is tested with the dialogue, in time that is made.
+    "gsm": Case(
+        _gsm,
+        "13800000000",
+        secrets=("13800000000", "1234"),
+        cannot=frozenset({"refusing", "busy", "slow", "garbage", "html", "huge", "unproven"}),
     ),
     **PROVIDER_CASES,
 }
@@ -176,3 +202,41 @@ async def test_a_mail_cannot_be_given_headers_or_a_second_receiver_by_its_text()
     assert box.mails[0]["Bcc"] is None
     assert not isinstance(refused, Sent)
     assert len(box.mails) == 1
+
+
+async def test_a_modem_sends_one_message_after_the_other() -> None:
+    """Two at once would talk into each other."""
+    modem = PtyModem(Manners(echo=True, chatter=True))
+    channel = Gsm(GsmConfig(modem.path))
+    outcomes = await asyncio.gather(*(channel.send(message(), "13800000000") for _ in range(3)))
+    modem.close()
+    assert sorted(str(one.provider_id) for one in outcomes if isinstance(one, Sent)) == ["1", "2", "3"]
+
+
+async def test_a_pin_that_was_refused_is_not_offered_again() -> None:
+    """The third refusal locks the SIM."""
+    modem = PtyModem(Manners(pin="4321"))
+    channel = Gsm(GsmConfig(modem.path, pin="1234"))
+    first = await channel.send(message(), "13800000000")
+    second = await channel.send(message(), "13800000000")
+    modem.close()
+    assert isinstance(first, TryLater)
+    assert isinstance(second, TryLater)
+    assert "1234" not in first.why
+    assert modem.pin_tries == 1
+
+
+async def test_what_does_not_fit_into_one_sms_is_cut_but_the_link_stays() -> None:
+    """Unless the link alone would leave no room to say where it burns."""
+    modem = PtyModem()
+    channel = Gsm(GsmConfig(modem.path))
+    long = message(title="【烟雾报警】" + "很长的地址" * 20)
+    await channel.send(long, "13800000000")
+    fields = {name: getattr(long, name) for name in long.__slots__}
+    await channel.send(Message(**fields | {"link": "https://" + "x" * 60 + "/a/A"}), "13800000000")
+    modem.close()
+    first, second = (sms.text for sms in modem.sent)
+    assert first.endswith(" https://fire.example/a/AAAAAAAAAAAAAAAA")
+    assert first.startswith("【烟雾报警】很长的地址")
+    assert len(first) == len(second) == 70
+    assert "https" not in second

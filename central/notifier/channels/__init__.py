@@ -18,6 +18,7 @@ from central.notifier.channels import (
     console,
     dingtalk,
     feishu,
+    gsm,
     smtp,
     tencent,
     webhook,
@@ -36,6 +37,7 @@ BUILDERS: Mapping[str, Builder] = {
     "wecom_bot": lambda path, table, env, clock: wecom_bot.WecomBot(wecom_bot.read(path, table, env), clock),
     "dingtalk": lambda path, table, env, clock: dingtalk.DingTalk(dingtalk.read(path, table, env), clock),
     "feishu": lambda path, table, env, clock: feishu.Feishu(feishu.read(path, table, env), clock),
+    "gsm": lambda path, table, env, _clock: gsm.Gsm(gsm.read(path, table, env)),
     "aliyun_sms": lambda path, table, env, clock: aliyun.AliyunSms(aliyun.read_sms(path, table, env), clock),
     "aliyun_voice": lambda path, table, env, clock: aliyun.AliyunVoice(
         aliyun.read_voice(path, table, env), clock

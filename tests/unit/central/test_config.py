@@ -123,6 +123,7 @@ CHINESE = (
     '[channels.tencent_voice.templates.alarm]\ncode = "1111"\ngaps = ["kind"]\n'
 )
 """Every Chinese channel with what it needs."""
+GSM = '[channels.gsm]\nport = "/dev/ttyUSB2"\n'
 
 
 def test_every_channel_there_is_is_built_from_its_table(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_every_channel_there_is_is_built_from_its_table(tmp_path: Path) -> None:
         build(
             read(
                 tmp_path,
-                GOOD + CHINESE + "[channels.console]\n[channels.smtp]\n"
+                GOOD + CHINESE + GSM + "[channels.console]\n[channels.smtp]\n"
                 'host = "m"\nsender = "a@b"\n[channels.webhook]\nurl = "https://x"\nsecret = "s"\n',
             )
         )
