@@ -16,6 +16,7 @@ from aiosmtpd.controller import Controller
 
 from central.notifier.channel import Channel, Message, Sent, TryLater
 from central.notifier.channels import BUILDERS
+from central.notifier.channels.apprise import Apprise, AppriseConfig, Target
 from central.notifier.channels.console import Console, ConsoleConfig
 from central.notifier.channels.gsm import Gsm, GsmConfig
 from central.notifier.channels.smtp import Smtp, SmtpConfig
@@ -137,6 +138,30 @@ async def _gsm(situation: Situation) -> AsyncIterator[Channel]:
         modem.close()
 
 
+@asynccontextmanager
+async def _apprise(situation: Situation) -> AsyncIterator[Channel]:
+    async with sink() as receiver:
+        never = asyncio.Event()
+        says = {
+            "failing": Say(status=500, body=b"oops"),
+            "busy": Say(status=429, body=b""),
+            "slow": Say(wait=never),
+            "garbage": Say(raw=b"\x00\xff\x16\x03 not http\r\n\r\n"),
+            "cut": Say(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"),
+        }
+        receiver.answer = lambda _: says.get(situation, Say())
+        port = receiver.port
+        if situation == "down":
+            await receiver.stop()
+        target = Target(f"json://hunter2:hunter2@127.0.0.1:{port}/messages", personal=False)
+        yield Apprise(AppriseConfig({"ntfy": target}, 0.3 if situation == "slow" else 5.0))
+        never.set()
+        if situation == "good":
+            (got,) = receiver.received
+            assert got.body["title"] == "【烟雾报警】3栋 501室"
+            assert "/a/" not in got.body["message"]
+
+
 CASES = {
     "console": Case(
         _console, "w-1", cannot=frozenset({"refusing", "busy", "slow", "html", "huge", "unproven"})
@@ -156,6 +181,13 @@ CASES = {
         "13800000000",
         secrets=("13800000000", "1234"),
         cannot=frozenset({"refusing", "busy", "slow", "garbage", "html", "huge", "unproven"}),
+    ),
+    # Apprise says yes or no and nothing else, and yes to any answer with a 200.
+    "apprise": Case(
+        _apprise,
+        "ntfy",
+        secrets=("hunter2", "127.0.0.1"),
+        cannot=frozenset({"refusing", "busy", "html", "huge", "unproven"}),
     ),
     **PROVIDER_CASES,
 }

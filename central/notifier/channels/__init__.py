@@ -15,6 +15,7 @@ from central.config import ConfigError, Settings, nearest
 from central.notifier.channel import Channel
 from central.notifier.channels import (
     aliyun,
+    apprise,
     console,
     dingtalk,
     feishu,
@@ -38,6 +39,7 @@ BUILDERS: Mapping[str, Builder] = {
     "dingtalk": lambda path, table, env, clock: dingtalk.DingTalk(dingtalk.read(path, table, env), clock),
     "feishu": lambda path, table, env, clock: feishu.Feishu(feishu.read(path, table, env), clock),
     "gsm": lambda path, table, env, _clock: gsm.Gsm(gsm.read(path, table, env)),
+    "apprise": lambda path, table, env, _clock: apprise.Apprise(apprise.read(path, table, env)),
     "aliyun_sms": lambda path, table, env, clock: aliyun.AliyunSms(aliyun.read_sms(path, table, env), clock),
     "aliyun_voice": lambda path, table, env, clock: aliyun.AliyunVoice(
         aliyun.read_voice(path, table, env), clock

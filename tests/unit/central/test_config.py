@@ -123,6 +123,7 @@ CHINESE = (
     '[channels.tencent_voice.templates.alarm]\ncode = "1111"\ngaps = ["kind"]\n'
 )
 """Every Chinese channel with what it needs."""
+APPRISE = '[channels.apprise.groups.desk]\nurl = "ntfy://topic-of-the-desk"\n'
 GSM = '[channels.gsm]\nport = "/dev/ttyUSB2"\n'
 
 
@@ -132,7 +133,7 @@ def test_every_channel_there_is_is_built_from_its_table(tmp_path: Path) -> None:
         build(
             read(
                 tmp_path,
-                GOOD + CHINESE + GSM + "[channels.console]\n[channels.smtp]\n"
+                GOOD + CHINESE + GSM + APPRISE + "[channels.console]\n[channels.smtp]\n"
                 'host = "m"\nsender = "a@b"\n[channels.webhook]\nurl = "https://x"\nsecret = "s"\n',
             )
         )
@@ -150,6 +151,8 @@ def broken(table: str, old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
+        (APPRISE.replace("ntfy", "nffy"), "Apprise does not know such an address"),
+        (APPRISE.replace("ntfy://", "dingtalk://t0ken/"), "hears a refusal: [channels.dingtalk]"),
         ("[channels.wecom_bot]\n", "channels.wecom_bot.groups is empty: add a table such as"),
         (broken("wecom_bot", 'key = "k"', ""), "wecom_bot.groups.grid-1.key is missing: add key_file"),
         (broken("wecom_bot", "key", "kye"), "wecom_bot.groups.grid-1.kye: unknown key (did"),
