@@ -137,21 +137,30 @@ def faults(template: Template, text: str | None, mark: str, longest: int) -> lis
     return found
 
 
-_NUMBER = re.compile(r"\+?[0-9]{5,15}")
+_NUMBER = re.compile(r"\+[1-9][0-9]{4,14}")
 _MAINLAND_MOBILE = re.compile(r"1[0-9]{10}")
+_MAINLAND_LANDLINE = re.compile(r"0[1-9][0-9]{8,10}")
 
 
 def e164(address: str) -> str | None:
     """A telephone number with its country, `+8613800000000`; None when the address is none.
 
-    A mobile number of mainland China may come without +86; other numbers need their country.
+    Numbers of mainland China may come as they are dialled there; others need their country.
     """
     plain = address.replace(" ", "").replace("-", "")
-    if not _NUMBER.fullmatch(plain):
-        return None
     if _MAINLAND_MOBILE.fullmatch(plain):
         return f"+86{plain}"
-    return plain if plain.startswith("+") else None
+    if _MAINLAND_LANDLINE.fullmatch(plain):
+        return f"+86{plain[1:]}"
+    return plain if _NUMBER.fullmatch(plain) else None
+
+
+def national(number: str) -> str:
+    """The same as it is dialled within mainland China; abroad its country and number, without `+`."""
+    if not number.startswith("+86"):
+        return number.removeprefix("+")
+    rest = number.removeprefix("+86")
+    return rest if _MAINLAND_MOBILE.fullmatch(rest) else f"0{rest}"
 
 
 def _size(lines: list[str]) -> int:

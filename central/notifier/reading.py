@@ -6,6 +6,7 @@ Law of this file: what is wrong is named with its key and the mend; no secret is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,6 +21,24 @@ Seconds = Annotated[float, Meta(gt=0, le=30)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 PURPOSES = ("alarm", "disposition", "cleared", "closed")
 _SECRET_MOST = 512
+
+
+@dataclass(frozen=True, slots=True)
+class SignedGroup:
+    """One group chat whose bot is reached by a token and believed by a signature."""
+
+    token: str = field(repr=False)
+    secret: str = field(repr=False)
+    personal: bool = False
+    """Everybody in it may know who lives there, and may take alarms in the person's name."""
+
+
+class _SignedGroup(Struct, frozen=True):
+    token: str | None = None
+    token_file: str | None = None
+    secret: str | None = None
+    secret_file: str | None = None
+    personal: bool = False
 
 
 class _Gaps(Struct, frozen=True):
@@ -76,6 +95,17 @@ def groups(path: Path, place: str, given: Mapping[str, Any], kind: type[_S]) -> 
         if not isinstance(table, dict):
             fail(path, f"{place}groups.{name} is no table: write [{place}groups.{name}]")
         read[name] = table_of(path, f"{place}groups.{name}.", table, kind)
+    return read
+
+
+def signed_groups(path: Path, place: str, given: Mapping[str, Any]) -> dict[str, SignedGroup]:
+    """The same for bots with a signature. Raises ConfigError."""
+    read = {}
+    for name, one in groups(path, place, given, _SignedGroup).items():
+        where = f"{place}groups.{name}."
+        token = needed_secret(path, f"{where}token", one.token, one.token_file)
+        proof = needed_secret(path, f"{where}secret", one.secret, one.secret_file)
+        read[name] = SignedGroup(token, proof, one.personal)
     return read
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from central.notifier.channel import Channel
 from central.notifier.channels import aliyun, dingtalk, feishu, tencent, wecom_app, wecom_bot
 from central.notifier.fitting import Template
+from central.notifier.reading import SignedGroup
 from tests.harness.channel_kit import Case, Situation
 from tests.harness.providers.aliyun import Aliyun
 from tests.harness.providers.dingtalk import DingTalkBots
@@ -118,7 +119,7 @@ PROVIDED = {
     "dingtalk": Provided(
         lambda: DingTalkBots("t0ken-of-the-bot-0123456789", KEY, NOW),
         lambda url, key, s: dingtalk.DingTalk(
-            dingtalk.DingTalkConfig({"grid-1": dingtalk.Group("t0ken-of-the-bot-0123456789", key)}, url, s),
+            dingtalk.DingTalkConfig({"grid-1": SignedGroup("t0ken-of-the-bot-0123456789", key)}, url, s),
             clock,
         ),
         f"grid-1/{PHONE}",
@@ -131,7 +132,7 @@ PROVIDED = {
     "feishu": Provided(
         lambda: FeishuBots("t0ken-of-the-bot-0123456789", KEY, NOW),
         lambda url, key, s: feishu.Feishu(
-            feishu.FeishuConfig({"grid-1": feishu.Group("t0ken-of-the-bot-0123456789", key)}, url, s), clock
+            feishu.FeishuConfig({"grid-1": SignedGroup("t0ken-of-the-bot-0123456789", key)}, url, s), clock
         ),
         "grid-1/ou_18eac85d35a26",
         {"failing": (19024, "Key Words Not Found"), "busy": (11232, "frequency limited psm")},

@@ -9,6 +9,7 @@ import pytest
 
 from central.notifier.channel import Message, Outcome, Rejected, Sent, TryLater
 from central.notifier.channels import dingtalk, feishu, wecom_bot
+from central.notifier.reading import SignedGroup
 from tests.harness.channel_kit import message
 from tests.harness.provider_cases import KEY, NOW, PHONE, clock
 from tests.harness.providers.dingtalk import DingTalkBots
@@ -38,11 +39,11 @@ async def post(
             channel = wecom_bot.WecomBot(wecom_bot.WecomBotConfig(bots, url), clock)
         elif name == "dingtalk":
             fake = DingTalkBots("token", KEY, NOW)
-            groups = {"grid-1": dingtalk.Group("token", KEY, personal)}
+            groups = {"grid-1": SignedGroup("token", KEY, personal)}
             channel = dingtalk.DingTalk(dingtalk.DingTalkConfig(groups, url), clock)
         else:
             fake = FeishuBots("token", KEY, NOW)
-            named = {"grid-1": feishu.Group("token", KEY, personal)}
+            named = {"grid-1": SignedGroup("token", KEY, personal)}
             channel = feishu.Feishu(feishu.FeishuConfig(named, url), clock)
         receiver.answer = fake
         outcome = await channel.send(sent or told(), address)
@@ -112,7 +113,7 @@ async def test_a_bot_is_not_asked_for_more_than_it_takes_and_batteries_leave_roo
         fake = DingTalkBots("token", KEY, NOW)
         receiver.answer = fake
         config = dingtalk.DingTalkConfig(
-            {"grid-1": dingtalk.Group("token", KEY)}, receiver.url.removesuffix("/messages")
+            {"grid-1": SignedGroup("token", KEY)}, receiver.url.removesuffix("/messages")
         )
         channel = dingtalk.DingTalk(config, lambda: time[0])
         base = told()

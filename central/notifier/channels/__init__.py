@@ -75,4 +75,17 @@ def build_channels(settings: Settings, environment: Mapping[str, str], clock: Cl
             built[name] = builder(settings.path, own, environment, clock)
         except ConfigError as error:
             raise ConfigError(str(error).replace(f"channels.{kind}", f"channels.{name}")) from None
+        _check_links(settings, name, table)
     return built
+
+
+def _check_links(settings: Settings, name: str, table: Mapping[str, Any]) -> None:
+    """An approved text leads to our own pages: with another domain nobody could take an alarm."""
+    ours = f"{settings.http.public_url}/a/"
+    for purpose, template in table.get("templates", {}).items():
+        text = template.get("text", "")
+        if "/a/" in text and ours not in text:
+            raise ConfigError(
+                f"{settings.path}: channels.{name}.templates.{purpose}.text: its link does not begin with"
+                f" {ours}: set http.public_url to the domain in the approved text"
+            )

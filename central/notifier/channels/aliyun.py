@@ -24,7 +24,7 @@ from urllib.parse import quote, urlsplit
 from msgspec import Meta, Struct
 
 from central.notifier.channel import CALL, Limits, Message, Outcome, Rejected, Sent, TryLater
-from central.notifier.fitting import Template, chosen, e164, many
+from central.notifier.fitting import Template, chosen, e164, many, national
 from central.notifier.posting import Codes, Poster
 from central.notifier.reading import Name, Seconds, base_url, needed_secret, table_of, templates
 
@@ -202,7 +202,7 @@ class AliyunSms:
             return Rejected(f"there is no template for {message.purpose} in [channels.aliyun_sms.templates]")
         return await self._cloud.ask(
             {
-                "PhoneNumbers": _national(number),
+                "PhoneNumbers": national(number),
                 "SignName": self._config.sign_name,
                 "TemplateCode": template.code,
                 "TemplateParam": _params(template, message),
@@ -241,7 +241,7 @@ class AliyunVoice:
                 f"there is no template for {message.purpose} in [channels.aliyun_voice.templates]"
             )
         query = {
-            "CalledNumber": _national(number),
+            "CalledNumber": national(number),
             "TtsCode": template.code,
             "TtsParam": _params(template, message),
             "PlayTimes": str(self._config.play_times),
@@ -288,11 +288,6 @@ class _Cloud:
 
 def _escaped(text: str) -> str:
     return quote(text, safe="-_.~", errors="replace")
-
-
-def _national(number: str) -> str:
-    """As Aliyun wants it: without +86 at home, with the country but without + abroad."""
-    return number.removeprefix("+86").removeprefix("+")
 
 
 def _params(template: Template, message: Message) -> str:

@@ -15,7 +15,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from central.notifier.channel import Limits, Message, Outcome, Rejected, Sent, T
 from central.notifier.fitting import within_bytes
 from central.notifier.pacing import Allowance
 from central.notifier.posting import JSON, Codes, Poster, as_json
-from central.notifier.reading import Seconds, base_url, groups, needed_secret, table_of
+from central.notifier.reading import Seconds, SignedGroup, base_url, signed_groups, table_of
 
 _MOST_BYTES = 18_000  # of a request of 20 kB
 # None of its codes is about an address or a text for good: each can be mended at the bot.
@@ -36,29 +36,12 @@ _CODES = Codes(wait={"11232": timedelta(seconds=15)}, final=frozenset())
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """One group chat."""
-
-    token: str = field(repr=False)
-    secret: str = field(repr=False)
-    personal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class FeishuConfig:
     """Where Feishu is (or Lark), and the bots by the name of their group."""
 
-    groups: Mapping[str, Group]
+    groups: Mapping[str, SignedGroup]
     url: str = "https://open.feishu.cn"
     timeout_s: float = 5.0
-
-
-class _Group(Struct, frozen=True):
-    token: str | None = None
-    token_file: str | None = None
-    secret: str | None = None
-    secret_file: str | None = None
-    personal: bool = False
 
 
 class _Table(Struct, frozen=True):
@@ -71,13 +54,9 @@ def read(path: Path, table: Mapping[str, Any], _environment: Mapping[str, str]) 
     """The settings of `[channels.feishu]`. Raises ConfigError."""
     place = "channels.feishu."
     given = table_of(path, place, table, _Table)
-    named = {}
-    for name, one in groups(path, place, given.groups, _Group).items():
-        where = f"{place}groups.{name}."
-        token = needed_secret(path, f"{where}token", one.token, one.token_file)
-        secret = needed_secret(path, f"{where}secret", one.secret, one.secret_file)
-        named[name] = Group(token, secret, one.personal)
-    return FeishuConfig(named, base_url(path, place, given.url), given.timeout_s)
+    return FeishuConfig(
+        signed_groups(path, place, given.groups), base_url(path, place, given.url), given.timeout_s
+    )
 
 
 def signature(secret: str, stamp: str) -> str:

@@ -15,7 +15,9 @@ from central.notifier.fitting import WORDS, Template, faults
 PAGES = Path(__file__).parents[3] / "docs" / "reference"
 CHANNELS = (PAGES / "channels.md").read_text("utf-8")
 TEMPLATES = (PAGES / "message-templates.md").read_text("utf-8")
-GOOD = '[database]\ndsn = "host=x"\n[broker]\nhost = "127.0.0.1"\n'
+GOOD = (
+    '[database]\ndsn = "host=x"\n[broker]\nhost = "127.0.0.1"\n[http]\npublic_url = "https://fire.example"\n'
+)
 TENCENT = {
     "tencent_sms": ("kind", "building", "unit", "room", "time", "call"),
     "tencent_voice": ("kind", "building", "unit", "room", "call"),

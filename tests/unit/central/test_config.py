@@ -123,6 +123,7 @@ CHINESE = (
     '[channels.tencent_voice.templates.alarm]\ncode = "1111"\ngaps = ["kind"]\n'
 )
 """Every Chinese channel with what it needs."""
+HTTP = '[http]\npublic_url = "https://fire.example"\n'
 APPRISE = '[channels.apprise.groups.desk]\nurl = "ntfy://topic-of-the-desk"\n'
 GSM = '[channels.gsm]\nport = "/dev/ttyUSB2"\n'
 
@@ -133,11 +134,17 @@ def test_every_channel_there_is_is_built_from_its_table(tmp_path: Path) -> None:
         build(
             read(
                 tmp_path,
-                GOOD + CHINESE + GSM + APPRISE + "[channels.console]\n[channels.smtp]\n"
+                GOOD + HTTP + CHINESE + GSM + APPRISE + "[channels.console]\n[channels.smtp]\n"
                 'host = "m"\nsender = "a@b"\n[channels.webhook]\nurl = "https://x"\nsecret = "s"\n',
             )
         )
     ) == set(BUILDERS)
+
+
+def test_an_approved_text_that_leads_to_another_domain_is_found(tmp_path: Path) -> None:
+    """The link would open nothing, and the text cannot be changed in a hurry."""
+    with pytest.raises(ConfigError, match=r"does not begin with http://127\.0\.0\.1:8080/a/"):
+        build(read(tmp_path, GOOD + CHINESE))
 
 
 def broken(table: str, old: str, new: str) -> str:
@@ -170,7 +177,7 @@ def broken(table: str, old: str, new: str) -> str:
         (broken("aliyun_voice", '{ kind = "kind", home = "home" }', '["kind"]'), "gaps are written as a t"),
         (broken("tencent_sms", '"room"]', '"code"]'), "'code' has 16 characters and cannot be cut"),
         (broken("tencent_sms", "{3}", "{4}"), "text: {3} must stand in it once"),
-        (CHINESE + '[channels.tencent_voice.templates.alram]\ncode = "1"', "alram: unknown purpose (did"),
+        (HTTP + CHINESE + '[channels.tencent_voice.templates.alram]\ncode = "1"', "alram: unknown"),
         (broken("tencent_voice", 'app_id = "14"', 'app_id = "x"'), "channels.tencent_voice.app_id"),
     ],
 )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from central.notifier.fitting import WORDS, Template, chosen, e164, faults, gap, within_bytes
+from central.notifier.fitting import WORDS, Template, chosen, e164, faults, gap, national, within_bytes
 from tests.harness.channel_kit import message
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
@@ -94,12 +94,21 @@ def test_the_english_template_is_taken_for_english_and_the_chinese_where_there_i
         ("13800000000", "+8613800000000"),
         ("138-0000 0000", "+8613800000000"),
         ("+85260000000", "+85260000000"),
-        ("02787654321", None),  # a landline without its country could be anybody's
+        ("027-87654321", "+862787654321"),
+        ("010 8765 4321", "+861087654321"),
+        ("87654321", None),  # without its area it could be anybody's
+        ("0085260000000", None),
         ("１３８００００００００", None),
         ("13800000000,13900000000", None),
         ("", None),
     ],
 )
 def test_a_telephone_number_has_its_country(address: str, number: str | None) -> None:
-    """Or is a mobile number of the mainland's."""
+    """Or is one of the mainland's as it is dialled there."""
     assert e164(address) == number
+
+
+def test_aliyun_gets_a_number_as_it_is_dialled() -> None:
+    """At home with the area's 0, abroad with the country."""
+    numbers = ("+8613800000000", "+862787654321", "+861087654321", "+85260000000")
+    assert [national(one) for one in numbers] == ["13800000000", "02787654321", "01087654321", "85260000000"]
