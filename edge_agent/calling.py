@@ -32,13 +32,14 @@ from edge_agent.fallback import (
     whom,
 )
 from edge_agent.fallback_settings import FallbackSettings
-from edge_agent.fallback_text import SMS_LIMIT, Line, pack, title
+from edge_agent.fallback_text import Line, pack, title
 from edge_agent.observation import Observation, Stamp
 from edge_agent.outbox import Outbox
 from edge_agent.outbox_file import StorageError
 from edge_agent.sms import Modem
 from edge_agent.turning import Turning
 from edge_agent.webhook import Webhook
+from gsm.pdu import SMS_LIMIT
 from wire.messages import Contact, EventKind
 from wire.sender import Range
 

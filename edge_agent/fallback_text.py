@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gsm.pdu import units
 from wire.messages import Condition
 
-SMS_LIMIT = 70
-"""UTF-16 units that one SMS in UCS-2 holds (3GPP TS 23.038)."""
 _ACT = "中心无应答，请立即前往并拨打119"
 _ENGLISH = {
     frozenset({Condition.SMOKE}): "SMOKE! Go, call 119",
@@ -31,11 +30,6 @@ class Line:
     condition: Condition
     place: str
     when: str = ""
-
-
-def units(text: str) -> int:
-    """How many UTF-16 units a text takes."""
-    return len(text.encode("utf-16-be", "replace")) // 2
 
 
 def title(lines: Sequence[Line]) -> str:

@@ -8,8 +8,8 @@ import structlog
 
 from edge_agent.fallback_settings import ModemSettings
 from edge_agent.line import LineError, SerialLine
-from edge_agent.modem import Dialogue, Failed, Sent
-from edge_agent.sms_pdu import submit
+from gsm.dialogue import Dialogue, Failed, Sent
+from gsm.pdu import submit
 
 
 class Modem:

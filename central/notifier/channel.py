@@ -7,7 +7,8 @@ text is stored and shown).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
@@ -60,6 +61,12 @@ class Message:
     """The page on which the person answers; empty where there is nothing to answer."""
     alarms: tuple[int, ...] = ()
     """Every alarm that it names, `alarm` first."""
+    open_text: str = ""
+    """The same, title included, for a place where others read along: no resident, and no link, which acts as
+    the person."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """The same in single words, for templates that a provider has approved: `central.notifier.fitting.WORDS`
+    says which. None is empty."""
 
 
 @dataclass(frozen=True, slots=True)

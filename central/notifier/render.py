@@ -6,7 +6,7 @@ still holds. Times are China's (UTC+8, no summer time).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -15,6 +15,7 @@ from central.notifier import words as w
 from central.notifier.bundle import key_of
 from central.notifier.channel import Message
 from central.notifier.facts import Facts, ResidentFacts
+from central.notifier.fitting import LINK_WORD, WORDS
 from central.notifier.plan import Planned
 
 CHINA = timezone(timedelta(hours=8))
@@ -33,9 +34,17 @@ class To:
 
 def render(planned: Planned, facts: Facts, to: To) -> Message:
     """The message for one person in their language."""
-    lines = [line for line in _lines(planned, facts, to) if line]
-    title = f"{_mark(planned, facts, to.language)}{_short_place(facts, to.language)}"
-    return _message([planned], to, title, lines)
+    mark = _mark(planned, facts, to.language)
+    title = mark + _short_place(facts, facts.residents, to.language)
+    anybody = To(to.language, "")
+    return _message(
+        [planned],
+        to,
+        title,
+        _lines(planned, facts, facts.residents, to),
+        [mark + _short_place(facts, (), to.language), *_lines(planned, facts, (), anybody)],
+        _words(facts, to.language),
+    )
 
 
 def render_many(planned: Sequence[Planned], facts: Sequence[Facts], to: To) -> Message:
@@ -46,26 +55,45 @@ def render_many(planned: Sequence[Planned], facts: Sequence[Facts], to: To) -> M
     first = facts[0]
     name = _condition(first, language)
     count = w.PLACES.of(language).format(n=len(alarms))
-    lines = [
-        f"{number}. {_in_short(known[alarm], first, language) if alarm in known else f'#{alarm}'}"
-        for number, alarm in enumerate(alarms, 1)
-    ]
-    if to.link:
-        lines.append(w.TICK_THEM.of(language) + to.link)
-    if any(one.condition in _LIFE for one in facts) and planned[0].purpose == "alarm":
-        lines.append(w.CALL_119.of(language))
+    lines = _listed(alarms, known, first, language, private=True)
+    link = [w.TICK_THEM.of(language) + to.link] if to.link else []
+    fire = any(one.condition in _LIFE for one in facts) and planned[0].purpose == "alarm"
+    call = [w.CALL_119.of(language)] if fire else []
     head = f"[{name}] " if language == "en" else f"【{name}】"
     about = _ABOUT.get(planned[0].purpose)
     title = f"{head}{count}" if about is None else f"{head}{count} {about.of(language)}"
-    return _message(planned, to, title, lines)
+    words = _words(first, language)
+    others = w.AND_OTHERS.of(language).format(n=len(alarms), others=len(alarms) - 1)
+    for name_ in ("home", "place"):
+        words[name_] += others
+    return _message(
+        planned,
+        to,
+        title,
+        [*lines, *link, *call],
+        [title, *_listed(alarms, known, first, language, private=False), *call],
+        words,
+    )
 
 
-def _in_short(facts: Facts, first: Facts, language: str) -> str:
+def _listed(
+    alarms: Sequence[int], known: Mapping[int, Facts], first: Facts, language: str, *, private: bool
+) -> list[str]:
+    """One line a home."""
+    said = (
+        _in_short(known[alarm], first, language, private=private) if alarm in known else f"#{alarm}"
+        for alarm in alarms
+    )
+    return [f"{number}. {home}" for number, home in enumerate(said, 1)]
+
+
+def _in_short(facts: Facts, first: Facts, language: str, *, private: bool) -> str:
+    residents = facts.residents if private else ()
     comma = ", " if language == "en" else "，"
     parts = [
         "" if facts.condition is first.condition else _condition(facts, language),
-        _short_place(facts, language),
-        *(w.BRING.of(language) + one.needs for one in facts.residents if one.needs),
+        _short_place(facts, residents, language),
+        *(w.BRING.of(language) + one.needs for one in residents if one.needs),
         _clock(facts.event_at),
         w.CLEARED_MARK.of(language) if facts.cleared_at is not None else "",
     ]
@@ -81,10 +109,19 @@ def bare(planned: Sequence[Planned], to: To) -> Message:
     """What is sent when nothing is known of the alarms but that they are there: better than silence."""
     numbers = ", ".join(dict.fromkeys(str(one.alarm) for one in planned))
     title = w.Words(f"【报警】编号 {numbers}", f"[ALARM] number {numbers}").of(to.language)
-    return _message(planned, to, title, [_link_line(planned[0], to)] if to.link else [title])
+    lines = [_link_line(planned[0], to)] if to.link else [title]
+    words = dict.fromkeys(WORDS, "") | {"kind": w.ALARM.of(to.language)}
+    return _message(planned, to, title, lines, [title], words)
 
 
-def _message(planned: Sequence[Planned], to: To, title: str, lines: list[str]) -> Message:
+def _message(
+    planned: Sequence[Planned],
+    to: To,
+    title: str,
+    lines: list[str],
+    open_lines: list[str],
+    words: dict[str, str],
+) -> Message:
     return Message(
         key=key_of(planned),
         alarm=planned[0].alarm,
@@ -92,10 +129,50 @@ def _message(planned: Sequence[Planned], to: To, title: str, lines: list[str]) -
         urgent=planned[0].urgent,
         language=to.language,
         title=title,
-        text="\n".join(lines),
+        text="\n".join(line for line in lines if line),
         link=to.link,
         alarms=tuple(dict.fromkeys(one.alarm for one in planned)),
+        open_text="\n".join(line for line in open_lines if line),
+        words={
+            **{name: word or w.NOT_KNOWN.of(to.language) for name, word in words.items()},
+            "call": str(planned[0].step + 1),
+            "number": str(planned[0].alarm),
+            LINK_WORD: to.link.rpartition("/")[2] or w.NOT_KNOWN.of(to.language),
+        },
     )
+
+
+def _words(facts: Facts, language: str) -> dict[str, str]:
+    """What fits into the gaps of an approved template; an empty one is not known."""
+    known = facts.address_known or facts.building_name
+    unknown = w.ADDRESS_UNKNOWN_SHORT.of(language)
+    rooms = [facts.building_name, home(facts.unit, facts.floor, facts.room, language)]
+    street = facts.address if facts.address != facts.building_name else None
+    within = " ".join(part for part in rooms if part) or facts.gateway_name or facts.gateway or facts.part
+    comma = ", " if language == "en" else "，"
+    between = "; " if language == "en" else "；"
+    people = [
+        comma.join(
+            part
+            for part in (one.name, "" if one.age is None else w.AGE.of(language).format(n=one.age))
+            if part
+        )
+        for one in facts.residents
+    ]
+    when = facts.event_at.astimezone(CHINA)
+    return {
+        "kind": w.CONDITION[facts.condition].of(language),
+        "home": within if known else unknown,
+        "place": " ".join(part for part in (street, within, facts.spot) if part) if known else unknown,
+        "building": facts.building_name or unknown,
+        "unit": _staircase(facts.unit, language) if facts.unit else "",
+        "room": facts.room or "",
+        "who": between.join(one for one in people if one),
+        "name": between.join(one.name for one in facts.residents if one.name),
+        "bring": between.join(one.needs for one in facts.residents if one.needs),
+        "time": when.strftime("%H:%M"),
+        "day": when.strftime("%m-%d"),
+    }
 
 
 def _mark(planned: Planned, facts: Facts, language: str) -> str:
@@ -119,12 +196,12 @@ def _told_late(name: str, facts: Facts, language: str) -> str:
     return (", " if language == "en" else "·").join(parts)
 
 
-def _lines(planned: Planned, facts: Facts, to: To) -> list[str]:
+def _lines(planned: Planned, facts: Facts, residents: Sequence[ResidentFacts], to: To) -> list[str]:
     language = to.language
     lines = [w.PLACE.of(language) + _place(facts, language)]
     if not facts.address_known or not facts.room:
         lines.append(w.DEVICE.of(language) + _device(facts))
-    lines += [_resident(resident, language) for resident in facts.residents]
+    lines += [_resident(resident, language) for resident in residents]
     lines += [_homes(facts, language), str(facts.detail.get("text") or "")]
     lines.append(w.TIME.of(language) + _moment(facts.event_at))
     match planned.purpose:
@@ -155,12 +232,22 @@ def home(unit: str | None, floor: int | None, room: str | None, language: str) -
     if not room:
         return ""
     if language == "en":
-        parts = (f"unit {unit}" if unit else "", "" if floor is None else f"floor {floor}", f"room {room}")
+        parts = (
+            _staircase(unit, language) if unit else "",
+            "" if floor is None else f"floor {floor}",
+            f"room {room}",
+        )
     else:
-        staircase = f"{unit}单元" if unit and unit.isdigit() else unit or ""
+        staircase = _staircase(unit, language) if unit else ""
         level = "" if floor is None else f"{floor}层"
         parts = (staircase, level, room if room.endswith("室") else f"{room}室")
     return " ".join(part for part in parts if part)
+
+
+def _staircase(unit: str, language: str) -> str:
+    if language == "en":
+        return f"unit {unit}"
+    return f"{unit}单元" if unit.isdigit() else unit
 
 
 def _link_line(planned: Planned, to: To) -> str:
@@ -183,10 +270,10 @@ def _place(facts: Facts, language: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _short_place(facts: Facts, language: str) -> str:
+def _short_place(facts: Facts, residents: Sequence[ResidentFacts], language: str) -> str:
     if not facts.address_known and not facts.building_name:
         return w.ADDRESS_UNKNOWN.of(language)
-    names = " ".join(resident.name for resident in facts.residents if resident.name)
+    names = " ".join(resident.name for resident in residents if resident.name)
     parts = [facts.building_name or "", home(facts.unit, facts.floor, facts.room, language), names]
     return " ".join(part for part in parts if part) or facts.gateway_name or facts.gateway or facts.part
 

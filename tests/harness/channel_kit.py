@@ -7,14 +7,18 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from central.notifier.channel import Channel, Message, Rejected, Sent, TryLater
+from central.notifier.fitting import WORDS
 
-Situation = Literal["good", "refusing", "failing", "slow", "down", "garbage", "cut", "hostile text"]
-SITUATIONS: tuple[Situation, ...] = (
-    "good", "refusing", "failing", "slow", "down", "garbage", "cut", "hostile text",
-)  # fmt: skip
+Situation = Literal[
+    "good", "refusing", "failing", "busy", "slow", "down", "garbage", "cut", "html", "huge", "unproven",
+    "hostile text",
+]  # fmt: skip
+"""`unproven`: our key or signature is not the provider's. `html`: a 200 of somebody else's. `huge`: a yes,
+too long to be one. `busy`: too many messages."""
+SITUATIONS: tuple[Situation, ...] = get_args(Situation)
 WANTED: dict[Situation, tuple[type, ...]] = {
     "good": (Sent,),
     "refusing": (Rejected,),
@@ -23,6 +27,10 @@ WANTED: dict[Situation, tuple[type, ...]] = {
     "down": (TryLater,),
     "garbage": (TryLater,),
     "cut": (TryLater,),
+    "busy": (TryLater,),
+    "html": (TryLater,),
+    "huge": (TryLater,),
+    "unproven": (TryLater,),
     "hostile text": (Sent, Rejected),
 }
 HOSTILE = "第一行\r\nBcc: someone@example.org\r\n\r\n.\r\nQUIT\r\n\x00\ud83d <b>&amp;</b> " + "长" * 3000
@@ -52,6 +60,8 @@ def message(text: str = "地点：建设路3号 3栋 501室", title: str = "【�
         title=title,
         text=text,
         link="https://fire.example/a/AAAAAAAAAAAAAAAA",
+        open_text=f"【烟雾报警】3栋 501室\n{text}",
+        words=dict.fromkeys(WORDS, text) | {"code": "AAAAAAAAAAAAAAAA", "call": "1", "time": "03:12"},
     )
 
 
@@ -66,6 +76,9 @@ async def check(case: Case, situation: Situation) -> None:
         took = time.monotonic() - began
         assert isinstance(outcome, WANTED[situation]), outcome
         assert took <= channel.timeout_s + 1.0
+        if situation == "busy":
+            assert isinstance(outcome, TryLater)
+            assert outcome.after is not None
         if not isinstance(outcome, Sent):
             assert outcome.why
             assert len(outcome.why) < 400

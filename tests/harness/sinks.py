@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 SECRET = "a shared secret"
 
@@ -24,6 +25,17 @@ class Received:
     raw: bytes
     number: int
     """From 1."""
+    method: str = "POST"
+    target: str = "/"
+    """Path and query as they came, escaped."""
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
 
     @property
     def body(self) -> dict[str, Any]:
@@ -53,6 +65,8 @@ class Say:
     """Sent as it is instead of an HTTP answer, then the line is cut."""
     wait: asyncio.Event | None = None
     """The answer comes only when this is set."""
+    drip_s: float | None = None
+    """The body comes for ever, one byte each so many seconds."""
 
 
 OK = Say()
@@ -108,7 +122,8 @@ class Sink:
         pairs = (line.split(": ", 1) for line in head[1:] if line)
         headers = {name.lower(): value for name, value in pairs}
         raw = await reader.readexactly(int(headers.get("content-length", "0")))
-        one = Received(headers, raw, len(self.received) + 1)
+        method, target, _ = head[0].split(" ", 2)
+        one = Received(headers, raw, len(self.received) + 1, method, target)
         self.received.append(one)
         say = self.answer(one)
         self.under_way += 1
@@ -122,6 +137,12 @@ class Sink:
             writer.write(say.raw)
             await writer.drain()
             return False
+        if say.drip_s is not None:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n")
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(say.drip_s)
         lines = [f"HTTP/1.1 {say.status} x", f"content-length: {len(say.body)}"]
         lines += [f"{name}: {value}" for name, value in say.headers.items()]
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + say.body)

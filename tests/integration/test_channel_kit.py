@@ -14,13 +14,17 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from central.notifier.channel import Channel, Sent
+from central.notifier.channel import Channel, Message, Sent, TryLater
 from central.notifier.channels import BUILDERS
+from central.notifier.channels.apprise import Apprise, AppriseConfig, Target
 from central.notifier.channels.console import Console, ConsoleConfig
+from central.notifier.channels.gsm import Gsm, GsmConfig
 from central.notifier.channels.smtp import Smtp, SmtpConfig
 from central.notifier.channels.webhook import Webhook, WebhookConfig
 from simulator.parts.ports import free_port
 from tests.harness.channel_kit import SITUATIONS, Case, Situation, check, message
+from tests.harness.modem import Manners, PtyModem
+from tests.harness.provider_cases import PROVIDER_CASES
 from tests.harness.sinks import SECRET, Say, sink
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -43,6 +47,9 @@ async def _webhook(situation: Situation) -> AsyncIterator[Channel]:
             "refusing": Say(status=410, body=b"gone"),
             "failing": Say(status=500, body=b"oops"),
             "slow": Say(wait=never),
+            "busy": Say(status=429, body=b"", headers={"retry-after": "7"}),
+            "html": Say(body=b"<html>sign in to the wifi</html>"),
+            "huge": Say(body=b'{"ok": true, "id": "' + b"x" * 70_000 + b'"}'),
             "garbage": Say(raw=b"\x00\xff\x16\x03 not http\r\n\r\n"),
             "cut": Say(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"),
         }
@@ -114,10 +121,75 @@ async def _smtp(situation: Situation) -> AsyncIterator[Channel]:
             yield Smtp(config(port))
 
 
+@asynccontextmanager
+async def _gsm(situation: Situation) -> AsyncIterator[Channel]:
+    modem = PtyModem(Manners(refuse=b"+CMS ERROR: 332" if situation == "failing" else None))
+    path = modem.path
+    if situation == "cut":
+        asyncio.get_running_loop().call_later(0.1, modem.close)
+    if situation == "down":
+        modem.close()
+    yield Gsm(GsmConfig(path, 115200, "1234"))
+    if situation == "good":
+        (sms,) = modem.sent
+        assert (sms.number, sms.international) == ("8613800000000", True)
+        assert sms.text == "【烟雾报警】3栋 501室 https://fire.example/a/AAAAAAAAAAAAAAAA"
+    if situation not in {"cut", "down"}:
+        modem.close()
+
+
+@asynccontextmanager
+async def _apprise(situation: Situation) -> AsyncIterator[Channel]:
+    async with sink() as receiver:
+        never = asyncio.Event()
+        says = {
+            "failing": Say(status=500, body=b"oops"),
+            "busy": Say(status=429, body=b""),
+            "slow": Say(wait=never),
+            "garbage": Say(raw=b"\x00\xff\x16\x03 not http\r\n\r\n"),
+            "cut": Say(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"),
+        }
+        receiver.answer = lambda _: says.get(situation, Say())
+        port = receiver.port
+        if situation == "down":
+            await receiver.stop()
+        target = Target(f"json://hunter2:hunter2@127.0.0.1:{port}/messages", personal=False)
+        yield Apprise(AppriseConfig({"ntfy": target}, 0.3 if situation == "slow" else 5.0))
+        never.set()
+        if situation == "good":
+            (got,) = receiver.received
+            assert got.body["title"] == "【烟雾报警】3栋 501室"
+            assert "/a/" not in got.body["message"]
+
+
 CASES = {
-    "console": Case(_console, "w-1", cannot=frozenset({"refusing", "slow"})),
-    "webhook": Case(_webhook, "13800000000", secrets=("hunter2", SECRET, "127.0.0.1")),
-    "smtp": Case(_smtp, "li@example.org", secrets=("127.0.0.1",)),
+    "console": Case(
+        _console, "w-1", cannot=frozenset({"refusing", "busy", "slow", "html", "huge", "unproven"})
+    ),
+    "webhook": Case(
+        _webhook, "13800000000", secrets=("hunter2", SECRET, "127.0.0.1"), cannot=frozenset({"unproven"})
+    ),
+    "smtp": Case(
+        _smtp,
+        "li@example.org",
+        secrets=("127.0.0.1",),
+        cannot=frozenset({"busy", "html", "huge", "unproven"}),
+    ),
+    # A modem that is silent or talks nonsense is tested with the dialogue, in time that is made.
+    "gsm": Case(
+        _gsm,
+        "13800000000",
+        secrets=("13800000000", "1234"),
+        cannot=frozenset({"refusing", "busy", "slow", "garbage", "html", "huge", "unproven"}),
+    ),
+    # Apprise says yes or no and nothing else, and yes to any answer with a 200.
+    "apprise": Case(
+        _apprise,
+        "ntfy",
+        secrets=("hunter2", "127.0.0.1"),
+        cannot=frozenset({"refusing", "busy", "html", "huge", "unproven"}),
+    ),
+    **PROVIDER_CASES,
 }
 
 
@@ -162,3 +234,41 @@ async def test_a_mail_cannot_be_given_headers_or_a_second_receiver_by_its_text()
     assert box.mails[0]["Bcc"] is None
     assert not isinstance(refused, Sent)
     assert len(box.mails) == 1
+
+
+async def test_a_modem_sends_one_message_after_the_other() -> None:
+    """Two at once would talk into each other."""
+    modem = PtyModem(Manners(echo=True, chatter=True))
+    channel = Gsm(GsmConfig(modem.path))
+    outcomes = await asyncio.gather(*(channel.send(message(), "13800000000") for _ in range(3)))
+    modem.close()
+    assert sorted(str(one.provider_id) for one in outcomes if isinstance(one, Sent)) == ["1", "2", "3"]
+
+
+async def test_a_pin_that_was_refused_is_not_offered_again() -> None:
+    """The third refusal locks the SIM."""
+    modem = PtyModem(Manners(pin="4321"))
+    channel = Gsm(GsmConfig(modem.path, pin="1234"))
+    first = await channel.send(message(), "13800000000")
+    second = await channel.send(message(), "13800000000")
+    modem.close()
+    assert isinstance(first, TryLater)
+    assert isinstance(second, TryLater)
+    assert "1234" not in first.why
+    assert modem.pin_tries == 1
+
+
+async def test_what_does_not_fit_into_one_sms_is_cut_but_the_link_stays() -> None:
+    """Unless the link alone would leave no room to say where it burns."""
+    modem = PtyModem()
+    channel = Gsm(GsmConfig(modem.path))
+    long = message(title="【烟雾报警】" + "很长的地址" * 20)
+    await channel.send(long, "13800000000")
+    fields = {name: getattr(long, name) for name in long.__slots__}
+    await channel.send(Message(**fields | {"link": "https://" + "x" * 60 + "/a/A"}), "13800000000")
+    modem.close()
+    first, second = (sms.text for sms in modem.sent)
+    assert first.endswith(" https://fire.example/a/AAAAAAAAAAAAAAAA")
+    assert first.startswith("【烟雾报警】很长的地址")
+    assert len(first) == len(second) == 70
+    assert "https" not in second

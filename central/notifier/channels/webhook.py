@@ -7,21 +7,19 @@ about a failure.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-import httpx
 from msgspec import Meta, Struct
 
 import wire.webhook
 from central.config import convert, fail, foreign_keys, secret
 from central.notifier.channel import CALL, Limits, Message, Outcome, Rejected, Sent, TryLater
+from central.notifier.posting import Poster, Reply, as_json
 from wire.webhook import Verdict
 
 SECRET_VARIABLE = "SMOKEWATCH_WEBHOOK_SECRET"  # noqa: S105 -- the variable's name, not a secret
@@ -70,12 +68,7 @@ class Webhook:
     def __init__(self, config: WebhookConfig, clock: Callable[[], datetime]) -> None:
         self._config = config
         self._clock = clock
-        self._client = httpx.AsyncClient(
-            timeout=config.timeout_s,
-            follow_redirects=False,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30),
-        )
+        self._poster = Poster(config.timeout_s)
 
     @property
     def limits(self) -> Limits:
@@ -89,7 +82,7 @@ class Webhook:
 
     async def send(self, message: Message, address: str) -> Outcome:
         """Post it and judge the answer."""
-        body = json.dumps(
+        body = as_json(
             {
                 "id": message.key,
                 "to": address,
@@ -101,55 +94,24 @@ class Webhook:
                 "alarms": message.alarms or (message.alarm,),
                 "purpose": message.purpose,
                 "urgent": message.urgent,
-            },
-            ensure_ascii=False,
-        ).encode("utf-8", "replace")
+            }
+        )
         stamp = str(int(self._clock().timestamp()))
         headers = wire.webhook.headers(self._config.secret, stamp, message.key, body)
-        try:
-            async with self._client.stream("POST", self._config.url, content=body, headers=headers) as answer:
-                return self._judge(answer, await _read(answer))
-        except httpx.TimeoutException as error:
-            return TryLater(None, f"no answer within {self._config.timeout_s:g} s ({type(error).__name__})")
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-            return TryLater(None, f"the receiver cannot be reached ({type(error).__name__})")
-        except Exception as error:  # noqa: BLE001 -- the contract: whatever happens becomes an outcome
-            return TryLater(None, f"sending failed ({type(error).__name__})")
+        reply = await self._poster.ask(self._config.url, body, headers)
+        return reply if isinstance(reply, TryLater) else self._judge(reply)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._poster.close()
 
-    def _judge(self, answer: httpx.Response, body: bytes | None) -> Outcome:
-        said = wire.webhook.judge(answer.status_code, body)
+    def _judge(self, reply: Reply) -> Outcome:
+        said = wire.webhook.judge(reply.status, reply.body)
         if said.verdict is Verdict.TAKEN:
             return Sent(said.id)
         if said.verdict is Verdict.REFUSED:
             return Rejected(said.why)
-        after = _retry_after(answer.headers.get("retry-after"), self._clock()) if said.busy else None
-        if answer.status_code == _TOO_MANY:
+        after = reply.after(self._clock()) if said.busy else None
+        if reply.status == _TOO_MANY:
             after = after or timedelta(seconds=5)
         return TryLater(after, said.why)
-
-
-async def _read(answer: httpx.Response) -> bytes | None:
-    """The body; None when it is too long to be an answer."""
-    parts = bytearray()
-    async for part in answer.aiter_bytes():
-        parts += part
-        if len(parts) > wire.webhook.MAX_ANSWER:
-            return None
-    return bytes(parts)
-
-
-def _retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """RFC 9110, 10.2.3: seconds, or a date."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return timedelta(seconds=min(int(value), 86400))
-    try:
-        at = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    return max((at if at.tzinfo else at.replace(tzinfo=UTC)) - now, timedelta(0))

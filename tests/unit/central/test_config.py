@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from central.config import ConfigError, Settings, read_settings
-from central.notifier.channels import build_channels
+from central.notifier.channels import BUILDERS, build_channels
 
 GOOD = """
 [database]
@@ -103,6 +104,88 @@ def test_channels_are_built_from_their_tables(tmp_path: Path) -> None:
         '[channels.smtp]\nhost = "mail.example"\nsender = "fire@example.org"\n'
     )
     assert build(read(tmp_path, text)) == ["console", "smtp", "webhook"]
+
+
+CHINESE = (
+    '[channels.wecom_bot.groups.grid-1]\nkey = "k"\n'
+    '[channels.dingtalk.groups.grid-1]\ntoken = "t"\nsecret = "s"\npersonal = true\n'
+    '[channels.feishu.groups.grid-1]\ntoken = "t"\nsecret = "s"\n'
+    '[channels.wecom_app]\ncorp_id = "ww1"\nagent_id = 1000002\nsecret = "s"\n'
+    '[channels.aliyun_sms]\naccess_key_id = "i"\naccess_key_secret = "s"\nsign_name = "街道"\n'
+    '[channels.aliyun_sms.templates.alarm]\ncode = "SMS_1"\ngaps = { kind = "kind", code = "code" }\n'
+    'text = "街道提醒${kind}，接警 https://fire.example/a/${code} 。"\n'
+    '[channels.aliyun_voice]\naccess_key_id = "i"\naccess_key_secret = "s"\n'
+    '[channels.aliyun_voice.templates.alarm]\ncode = "TTS_1"\ngaps = { kind = "kind", home = "home" }\n'
+    '[channels.tencent_sms]\nsecret_id = "i"\nsecret_key = "s"\napp_id = "14"\nsign_name = "街道"\n'
+    '[channels.tencent_sms.templates.alarm]\ncode = "1110"\ngaps = ["kind", "building", "room"]\n'
+    'text = "街道消防提醒{1}，{2}楼，{3}室，请立即前往。"\n'
+    '[channels.tencent_voice]\nsecret_id = "i"\nsecret_key = "s"\napp_id = "14"\n'
+    '[channels.tencent_voice.templates.alarm]\ncode = "1111"\ngaps = ["kind"]\n'
+)
+"""Every Chinese channel with what it needs."""
+HTTP = '[http]\npublic_url = "https://fire.example"\n'
+APPRISE = '[channels.apprise.groups.desk]\nurl = "ntfy://topic-of-the-desk"\n'
+GSM = '[channels.gsm]\nport = "/dev/ttyUSB2"\n'
+
+
+def test_every_channel_there_is_is_built_from_its_table(tmp_path: Path) -> None:
+    """With the addresses that the providers document."""
+    assert set(
+        build(
+            read(
+                tmp_path,
+                GOOD + HTTP + CHINESE + GSM + APPRISE + "[channels.console]\n[channels.smtp]\n"
+                'host = "m"\nsender = "a@b"\n[channels.webhook]\nurl = "https://x"\nsecret = "s"\n',
+            )
+        )
+    ) == set(BUILDERS)
+
+
+def test_an_approved_text_that_leads_to_another_domain_is_found(tmp_path: Path) -> None:
+    """The link would open nothing, and the text cannot be changed in a hurry."""
+    with pytest.raises(ConfigError, match=r"does not begin with http://127\.0\.0\.1:8080/a/"):
+        build(read(tmp_path, GOOD + CHINESE))
+
+
+def broken(table: str, old: str, new: str) -> str:
+    """One table of CHINESE, and those below it, with a change."""
+    parts = re.split(r"(?m)^(?=\[)", CHINESE)
+    text = "".join(part for part in parts if part.startswith(f"[channels.{table}"))
+    assert old in text
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (APPRISE.replace("ntfy", "nffy"), "Apprise does not know such an address"),
+        (APPRISE.replace("ntfy://", "dingtalk://t0ken/"), "hears a refusal: [channels.dingtalk]"),
+        ("[channels.wecom_bot]\n", "channels.wecom_bot.groups is empty: add a table such as"),
+        (broken("wecom_bot", 'key = "k"', ""), "wecom_bot.groups.grid-1.key is missing: add key_file"),
+        (broken("wecom_bot", "key", "kye"), "wecom_bot.groups.grid-1.kye: unknown key (did"),
+        (broken("dingtalk", 'secret = "s"', 'secret = "s s"'), "groups.grid-1.secret has spaces"),
+        (broken("feishu", "grid-1", '"a/b"'), "a name has 1 to 64 characters and no slash"),
+        (broken("wecom_app", 'secret = "s"', ""), "or set SMOKEWATCH_WECOM_APP_SECRET"),
+        (broken("wecom_app", "1000002", '"1"'), "channels.wecom_app.agent_id"),
+        (broken("wecom_app", 'secret = "s"', 'secret = "s"\nurl = "qyapi"'), "url is no web address"),
+        (broken("aliyun_voice", "templates.alarm", "templates.alrm"), "templates.alarm is missing"),
+        (broken("aliyun_sms", "SMS_1", "SMS 1"), "channels.aliyun_sms.templates.alarm.code"),
+        (broken("aliyun_sms", 'kind = "kind"', 'kind = "knid"'), "templates.alarm.gaps: there is no word"),
+        (broken("aliyun_sms", "{ kind", "{ sort"), "templates.alarm.text: ${sort} must stand in it once"),
+        (broken("aliyun_sms", "/a/", "/b/"), "must stand behind the address of your pages"),
+        (broken("aliyun_sms", "街道提醒", "长" * 490), "characters long, the provider takes 500"),
+        (broken("aliyun_voice", '{ kind = "kind", home = "home" }', '["kind"]'), "gaps are written as a t"),
+        (broken("tencent_sms", '"room"]', '"code"]'), "'code' has 16 characters and cannot be cut"),
+        (broken("tencent_sms", "{3}", "{4}"), "text: {3} must stand in it once"),
+        (HTTP + CHINESE + '[channels.tencent_voice.templates.alram]\ncode = "1"', "alram: unknown"),
+        (broken("tencent_voice", 'app_id = "14"', 'app_id = "x"'), "channels.tencent_voice.app_id"),
+    ],
+)  # fmt: skip
+def test_a_wrong_chinese_channel_is_refused_with_key_and_mend(tmp_path: Path, table: str, said: str) -> None:
+    """Before anybody needs it, and without its secret."""
+    with pytest.raises(ConfigError) as caught:
+        build(read(tmp_path, GOOD + table))
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.fallback_text import SMS_LIMIT, Line, pack, title, units
+from edge_agent.fallback_text import Line, pack, title
+from gsm.pdu import SMS_LIMIT, units
 from wire.messages import Condition
 
 SMOKE, HEAT = Condition.SMOKE, Condition.HEAT

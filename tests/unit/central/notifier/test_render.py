@@ -11,6 +11,7 @@ from msgspec import structs
 from central.engine.model import AlarmState, Condition, Disposition, Severity
 from central.notifier import words
 from central.notifier.facts import Facts
+from central.notifier.fitting import WORDS
 from central.notifier.plan import Planned
 from central.notifier.render import To, bare, render, render_many
 from central.store.alarms import AlarmFacts, ResidentFacts
@@ -252,7 +253,53 @@ def test_several_homes_in_one_message_are_each_named_with_what_to_mind() -> None
         "确认起火请立即拨打 119",
     ]
     assert (message.alarm, message.alarms, message.urgent) == (7, (7, 8, 9), True)
+    assert message.open_text.splitlines() == [
+        "【高温报警】3 处",
+        "1. 烟雾报警，3栋 2单元 5层 501室，03:09",
+        "2. 3栋 2单元 5层 601室，03:09，已自行消除",
+        "3. #9",
+        "确认起火请立即拨打 119",
+    ]
+    assert set(message.words) == set(WORDS)
+    assert message.words["home"] == "3栋 2单元 5层 601室等3处"
     assert message.key.startswith("k-0+3:")
     assert render_many(plans[::-1], [other, FACTS], EN).title == "[HEAT] 3 places"
     news = [structs.replace(one, purpose="cleared") for one in plans]
     assert render_many(news, [other, FACTS], ZH).title == "【高温报警】3 处 已消除"
+
+
+def test_what_others_read_along_names_nobody_and_opens_nothing() -> None:
+    """For a group chat: where and what, but not who lives there, and no link that acts as the person."""
+    for to in (ZH, EN):
+        text = render(PLANNED, FACTS, to).open_text
+        for private in ("王秀英", "13800000000", "王强", "卧床", "82", "/a/"):
+            assert private not in text
+        for needed in ("501", "3栋", "建设路3号", "119"):
+            assert needed in text
+    assert "/a/" not in bare([PLANNED], ZH).open_text
+
+
+def test_the_words_for_templates_are_all_there_and_none_is_empty() -> None:
+    """A gap without a word would have the provider refuse the whole message."""
+    nobody = replace(FACTS, residents=(), room=None, unit=None, building_name=None, address_known=False)
+    for message in (render(PLANNED, FACTS, ZH), render(PLANNED, nobody, EN), bare([PLANNED], ZH)):
+        assert set(message.words) == set(WORDS)
+        assert all(message.words.values())
+    told = render(PLANNED, FACTS, ZH).words
+    assert told == {
+        "kind": "烟雾报警",
+        "home": "3栋 2单元 5层 501室",
+        "place": "建设路3号 3栋 2单元 5层 501室 厨房",
+        "building": "3栋",
+        "unit": "2单元",
+        "room": "501",
+        "who": "王秀英，82 岁",
+        "name": "王秀英",
+        "bring": "卧床，带氧气瓶",
+        "time": "03:09",
+        "day": "03-02",
+        "call": "1",
+        "number": "7",
+        "code": "AAAAAAAAAAAAAAAA",
+    }
+    assert render(PLANNED, nobody, ZH).words["home"] == "地址不明"

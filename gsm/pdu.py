@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edge_agent.fallback_text import SMS_LIMIT, units
-
 _SUBMIT_WITH_VALIDITY = 0x11
 """SMS-SUBMIT, validity period in its relative form, no header, no status report."""
 _INTERNATIONAL, _UNKNOWN = 0x91, 0x81
@@ -18,11 +16,20 @@ _SIX_HOURS = 71
 """(71 + 1) * 5 min: a fire told a day late makes people run for nothing."""
 
 
+SMS_LIMIT = 70
+"""UTF-16 units that one SMS in UCS-2 holds (3GPP TS 23.038)."""
+
+
 class Pdu(NamedTuple):
     """`length` is what AT+CMGS names: octets without the service centre's; `hex` goes after the prompt."""
 
     length: int
     hex: str
+
+
+def units(text: str) -> int:
+    """How many UTF-16 units a text takes."""
+    return len(text.encode("utf-16-be", "replace")) // 2
 
 
 def submit(number: str, text: str) -> Pdu:

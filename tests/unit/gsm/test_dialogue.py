@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.modem import LONGEST_S, Dialogue, Failed, Sent
-from edge_agent.sms_pdu import submit
+from gsm.dialogue import LONGEST_S, Dialogue, Failed, Sent
+from gsm.pdu import submit
 from tests.harness.modem import Manners, Modem, Sms, read_pdu
 
 TEXT = "【烟雾报警】3栋2单元501 厨房 03:12 中心无应答，请立即前往并拨打119"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from edge_agent.sms_pdu import Pdu
+from gsm.pdu import Pdu
 
 LONGEST_S = 150.0
 SEND_S = 60.0
@@ -200,7 +200,7 @@ def _unlock(pin: str | None) -> Generator[_Ask, _Answer, Failed | None]:
         if state.removeprefix("+CPIN:").strip() != "SIM PIN":
             return Failed(f"SIM卡被锁 the SIM is locked: {state[:40]}")
         if pin is None:
-            return Failed("需要PIN码 the SIM wants a PIN: give fallback.modem.pin_file")
+            return Failed("需要PIN码 the SIM wants a PIN: give pin_file")
         answer = yield _Ask(b'AT+CPIN="%s"\r' % pin.encode("ascii"), 10.0)
         if not answer.ok:
             return Failed("PIN码被拒绝 the SIM refused the PIN", pin_refused=bool(answer.final))

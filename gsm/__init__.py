@@ -1,0 +1,1 @@
+"""SMS through a modem that speaks AT commands, for gateways and for the centre. Pure: no I/O, no clock."""
