@@ -24,6 +24,7 @@ from central import metrics, systemd
 from central.api.main import create_app
 from central.config import Settings
 from central.ending import end
+from central.forwarder import Forwarder
 from central.health import Health
 from central.ingest import Ingest
 from central.job_watch import NAME, JobWatch
@@ -90,6 +91,11 @@ async def run(
             for lane in worker.lanes:
                 health.expect(lane, _TURN_S)
             loops["worker"] = worker.run
+            if settings.forward:
+                forwarder = Forwarder(store, settings.forward, health.beat)
+                for loop in forwarder.loops:
+                    health.expect(loop, _TURN_S)
+                loops["forwarder"] = forwarder.run
         if "jobs" in roles:
             health_of_ticks = {"due": _TURN_S, "sweep": _TURN_S, "figures": _TURN_S}
             for tick, allowed_s in health_of_ticks.items():
