@@ -34,12 +34,14 @@ class Centre(Struct, frozen=True):
 class Address(NamedTuple):
     """By which a detector is known to every centre."""
 
-    component: str
-    area: str
-    building: str
     system: int
     zone: int
     point: int
+    component: str
+    """Detector id, or gateway/part of smoke that no detector was named for."""
+    area: str
+    building: str
+    """Where it hung when the address was given; '' for nowhere known."""
 
 
 class Standing(NamedTuple):
@@ -91,6 +93,13 @@ async def waiting(tx: Tx, centre: str, *, urgent: bool, under_way: Collection[in
         await tx.conn.execute(_SQL["hold_addresses"])
         found = [await _addressed(tx, row) if _lacks_address(row) else row for row in found]
     return found
+
+
+async def give_addresses(tx: Tx) -> None:
+    """Give an address to every detector that hangs somewhere and has none."""
+    await tx.conn.execute(_SQL["hold_addresses"])
+    for row in await (await tx.conn.execute(_SQL["unaddressed"])).fetchall():
+        await tx.conn.execute(_SQL["give_address"], {**row, "now": tx.now})
 
 
 async def addresses(tx: Tx, component: str | None = None) -> list[Address]:

@@ -96,7 +96,9 @@ def components(packet: Packet) -> list[Component]:
         text = one[9:40].rstrip(b"\0").decode("gb18030")
         found.append(
             Component(
-                *one[:3],
+                one[0],
+                one[1],
+                one[2],
                 number(one[3:5]),
                 number(one[5:7]),
                 number(one[7:9]),

@@ -93,8 +93,17 @@ CROSS JOIN (SELECT coalesce((SELECT min(zone) FROM forward_address WHERE area = 
         (SELECT least(coalesce(max(zone), 0) + 1, 65535) FROM forward_address)) AS zone) z
 ON CONFLICT (component) DO NOTHING
 
+-- name: unaddressed
+SELECT p.detector AS component, c.area, h.building FROM placement p
+JOIN household h ON h.id = p.household
+JOIN building b ON b.id = h.building
+JOIN grid g ON g.id = b.grid
+JOIN community c ON c.id = g.community
+WHERE p.to_at IS NULL AND NOT EXISTS (SELECT FROM forward_address d WHERE d.component = p.detector)
+ORDER BY c.area, h.building, h.unit, h.floor, h.room, p.detector
+
 -- name: addresses
-SELECT component, area, building, system, zone, point FROM forward_address
+SELECT system, zone, point, component, area, building FROM forward_address
 WHERE %(component)s::text IS NULL OR component = %(component)s
 ORDER BY system, zone, point
 
