@@ -174,6 +174,10 @@ class Forwarder:
                 if not failing:
                     _log.warning("centres cannot be watched", error=str(error))
                 failing = True
+            except Exception:  # noqa: BLE001 -- a mistake here must not keep a fire back
+                if not failing:
+                    _log.exception("centres cannot be watched")
+                failing = True
             await asyncio.sleep(WATCH_S)
 
     def _is_lost(self, one: Standing, now: datetime, running_s: float) -> bool:
