@@ -107,6 +107,28 @@ class ForwardSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TransmitterSettings:
+    """An existing transmitter that reports by GB/T 26875.3."""
+
+    address: int
+    gateway: str
+    """The gateway as which it is registered."""
+    host: str | None = None
+    """Only from this IP address."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransmittersSettings:
+    """Where we hear existing transmitters, and which."""
+
+    host: str
+    port: int
+    address: int
+    """Ours, to them."""
+    known: tuple[TransmitterSettings, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that the centre needs to start. Secrets never appear in a repr."""
 
@@ -118,6 +140,7 @@ class Settings:
     worker: WorkerSettings = WorkerSettings()
     jobs: JobsSettings = JobsSettings()
     forward: tuple[ForwardSettings, ...] = ()
+    transmitters: TransmittersSettings | None = None
     channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """The tables below `[channels]` as they stand; `central.notifier.channels.build_channels` reads them."""
 
@@ -185,6 +208,19 @@ class _Forward(Struct, frozen=True):
     ack_s: Annotated[float, Meta(ge=1, le=10)] = 10.0
 
 
+class _Transmitter(Struct, frozen=True):
+    address: _FireAddress
+    # 16 characters: the ids of its detectors are made of it (central.transmitted)
+    gateway: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,16}$")]
+    host: _Word | None = None
+
+
+class _Transmitters(Struct, frozen=True):
+    listen: _Address
+    address: _FireAddress
+    known: Annotated[list[_Transmitter], Meta(min_length=1, max_length=10_000)]
+
+
 class _File(Struct, frozen=True):
     broker: _Broker
     database: _Database = _Database()
@@ -193,6 +229,7 @@ class _File(Struct, frozen=True):
     worker: _Worker = _Worker()
     jobs: _Jobs = _Jobs()
     forward: list[_Forward] = []
+    transmitters: _Transmitters | None = None
     channels: dict[str, dict[str, Any]] = {}
 
 
@@ -203,6 +240,7 @@ _TABLES: Mapping[str, type[Struct]] = {
     "http": _Http,
     "worker": _Worker,
     "jobs": _Jobs,
+    "transmitters": _Transmitters,
 }
 
 
@@ -213,10 +251,18 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
     for name, kind in _TABLES.items():
         if isinstance(raw.get(name), dict):
             found += foreign_keys(f"{name}.", raw[name], kind.__struct_fields__)
-    tables = raw.get("forward")
-    for number, table in enumerate(tables if isinstance(tables, list) else ()):
-        if isinstance(table, dict):
-            found += foreign_keys(f"forward[{number}].", table, _Forward.__struct_fields__)
+    hearing = raw.get("transmitters")
+    for place, tables, fields in (
+        ("forward", raw.get("forward"), _Forward.__struct_fields__),
+        (
+            "transmitters.known",
+            hearing.get("known") if isinstance(hearing, dict) else None,
+            _Transmitter.__struct_fields__,
+        ),
+    ):
+        for number, table in enumerate(tables if isinstance(tables, list) else ()):
+            if isinstance(table, dict):
+                found += foreign_keys(f"{place}[{number}].", table, fields)
     if found:
         raise ConfigError(on_lines(path, found))
     file = convert(path, "", raw, _File)
@@ -236,6 +282,7 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
             file.jobs.readings_days, file.jobs.quarantine_days, file.jobs.minutes_days, file.jobs.hours_days
         ),
         forward=_forward(path, file.forward),
+        transmitters=None if file.transmitters is None else _transmitters(path, file.transmitters),
         channels=file.channels,
     )
 
@@ -343,14 +390,14 @@ def _broker(path: Path, broker: _Broker, environment: Mapping[str, str]) -> Brok
         ca_file=files["ca_file"],
         cert_file=files["cert_file"],
         key_file=files["key_file"],
-        also=tuple(_address(path, each) for each in broker.also),
+        also=tuple(_address(path, "broker.also", each) for each in broker.also),
     )
 
 
-def _address(path: Path, text: str) -> tuple[str, int]:
+def _address(path: Path, key: str, text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not 1 <= int(port) <= 65535:
-        fail(path, f"broker.also: {text!r}: no port {port}: give host:port")
+        fail(path, f"{key}: {text!r}: no port {port}: give host:port")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
@@ -367,6 +414,17 @@ def _forward(path: Path, centres: list[_Forward]) -> tuple[ForwardSettings, ...]
                 " give the two that the fire brigade has assigned",
             )
     return tuple(ForwardSettings(**msgspec.structs.asdict(centre)) for centre in centres)
+
+
+def _transmitters(path: Path, table: _Transmitters) -> TransmittersSettings:
+    host, port = _address(path, "transmitters.listen", table.listen)
+    for key in ("address", "gateway"):
+        values = [getattr(one, key) for one in table.known]
+        twice = [value for value in values if values.count(value) > 1]
+        if twice:
+            fail(path, f"transmitters.known: two have {key} {twice[0]!r}: each needs its own")
+    known = tuple(TransmitterSettings(one.address, one.gateway, one.host) for one in table.known)
+    return TransmittersSettings(host, port, table.address, known)
 
 
 def _http(path: Path, http: _Http) -> HttpSettings:

@@ -58,6 +58,12 @@ FORWARDED = Counter(
     ["centre", "outcome"],
     registry=_REGISTRY,
 )
+TRANSMITTED = Counter(
+    "smokewatch_transmitter_packets",
+    "Packets of existing transmitters, by answer",
+    ["gateway", "outcome"],
+    registry=_REGISTRY,
+)
 FORWARD_CONNECTED = Gauge(
     "smokewatch_forward_connected",
     "1 while there is a line to the fire-brigade centre",

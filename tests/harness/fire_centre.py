@@ -109,10 +109,12 @@ def components(packet: Packet) -> list[Component]:
     return found
 
 
-def put_together(serial: int, command: int, data: bytes = b"") -> bytes:
-    """A packet from the centre."""
+def put_together(
+    serial: int, command: int, data: bytes = b"", source: int = US, destination: int = TRANSMITTER
+) -> bytes:
+    """A packet, from the centre unless told otherwise; sent on 2012-09-26 at 09:58:02."""
     control = bytearray([serial % 256, serial // 256, 1, 1, 2, 58, 9, 26, 9, 12])
-    for address in (US, TRANSMITTER):
+    for address in (source, destination):
         control += bytes((address >> (8 * place)) & 255 for place in range(6))
     control += bytes([len(data) % 256, len(data) // 256, command])
     return b"@@" + bytes(control) + data + bytes([(sum(control) + sum(data)) % 256]) + b"##"

@@ -191,3 +191,42 @@ def test_a_mistake_in_a_centre_names_table_key_and_mend(tmp_path: Path, line: st
     """As everywhere."""
     with pytest.raises(ConfigError, match=said):
         read(tmp_path, GOOD + FORWARD + line + "\n")
+
+
+HEARING = """
+[transmitters]
+listen = "0.0.0.0:5200"
+address = 88888
+[[transmitters.known]]
+address = 889
+gateway = "tx-1"
+"""
+
+
+def test_existing_transmitters_are_read(tmp_path: Path) -> None:
+    """Where they are heard, and who is who."""
+    assert read(tmp_path, GOOD).transmitters is None
+    hearing = read(tmp_path, GOOD + HEARING + 'host = "10.0.0.7"\n').transmitters
+    assert hearing is not None
+    assert (hearing.host, hearing.port, hearing.address) == ("0.0.0.0", 5200, 88888)
+    (one,) = hearing.known
+    assert (one.address, one.gateway, one.host) == (889, "tx-1", "10.0.0.7")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEARING + '[[transmitters.known]]\naddress = 889\ngateway = "tx-2"\n', "two have address 889"),
+        (HEARING + '[[transmitters.known]]\naddress = 1\ngateway = "tx-1"\n', "two have gateway 'tx-1'"),
+        (
+            HEARING.replace('"tx-1"', '"a-name-that-is-too-long"'),
+            r"gateway: 'a-name-that-is-too-long' does not",
+        ),
+        (HEARING.replace("5200", "99999"), r"transmitters\.listen: '0\.0\.0\.0:99999': no port 99999"),
+        (HEARING + "serial = 1\n", r"transmitters\.known\[0\]\.serial: unknown key"),
+    ],
+)
+def test_a_mistake_in_a_transmitter_names_key_and_mend(tmp_path: Path, text: str, said: str) -> None:
+    """As everywhere."""
+    with pytest.raises(ConfigError, match=said):
+        read(tmp_path, GOOD + text)
