@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from central.engine.model import Condition
 from central.forwarding import BITS, News, Row, What, standing
 from central.store.alarms import as_alarm
-from central.store.pool import Tx, notify, one
+from central.store.pool import Tx, one
 from central.store.rows import rows
 from central.store.sql import queries
 
@@ -70,7 +70,7 @@ async def add(tx: Tx, news: Sequence[News]) -> None:
         if part:
             await tx.conn.execute(_SQL[statement], {"rows": rows(part), "now": tx.now})
     if news:
-        await notify(tx, "forward")
+        await tx.conn.execute(_SQL["wake"])
 
 
 async def catch_up(tx: Tx) -> int:

@@ -183,6 +183,7 @@ async def test_a_silent_centre_gets_it_four_times_with_one_serial_and_then_on_a_
         assert len({packet.raw for packet in first}) == 1
         assert len({packet.connection for packet in first}) == 1
         centre.behaviour = "confirm"
+        town.time.forward(seconds=5)
         await eventually(lambda: all_confirmed(town), 20, "confirmed")
         assert fires()[-1].connection > first[0].connection
         (row,) = await town.rows("SELECT failed FROM forward WHERE what = 'fire'")

@@ -35,6 +35,9 @@ WHERE EXISTS (SELECT FROM forward f WHERE f.centre = c.id AND f.alarm = r.alarm 
 ORDER BY r.n, c.id
 ON CONFLICT (centre, alarm, what, round) DO NOTHING
 
+-- name: wake
+SELECT pg_notify('forward', '') WHERE EXISTS (SELECT FROM forward_centre WHERE active)
+
 -- name: untold
 -- Open alarms that some centre should know of and does not: it is new, or was made active at that very moment.
 SELECT a.*, EXISTS (SELECT FROM delivery d WHERE d.alarm = a.id AND d.purpose = 'alarm' AND d.step > 0) AS climbed
