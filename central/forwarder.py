@@ -229,7 +229,7 @@ class _Talk:
         self._clock = asyncio.get_running_loop().time
         self._state_due = self._clock()
         self._ask_due = self._clock() + ASK_S
-        self._roll_answers = 0
+        self._owes_roll_call = False
         self._over = ""
         self._troubled = False
         self.proved = False
@@ -355,9 +355,9 @@ class _Talk:
         if self._clock() >= self._state_due:
             self._state_due = self._clock() + self._centre.state_every_s
             return [await self._new(tx, Kind.TRANSMITTER_STATE, await self._state(tx))]
-        if self._roll_answers:
-            self._roll_answers -= 1
+        if self._owes_roll_call:
             answer = TransmitterOperation(Done.ROLL_CALL_ANSWER, 0, TimeTag.of(tx.now))
+            self._owes_roll_call = False
             return [await self._new(tx, Kind.TRANSMITTER_OPERATION, answer)]
         for row in await self._waiting(tx, urgent=False, limit=1):
             self._wake.set()  # there may be more
@@ -433,7 +433,7 @@ class _Talk:
 
     async def _call_roll(self, tx: Tx) -> None:
         if self._centre.roll_call == "automatic":
-            self._roll_answers = 1
+            self._owes_roll_call = True
         else:
             await call_roll(tx, self._centre.id, self._centre.area)
 

@@ -53,7 +53,7 @@ async def take_unit(tx: Tx, area: str, gateway: str, stream: str, sent: TimeTag,
     if not found:
         return
     batch = _batch(found, stream, held.cursor + 1, sent, round(tx.now.timestamp() * 1000))
-    await take_events(tx, area, gateway, [Came(batch, tx.now)])
+    await take_events(tx, [Came(area, gateway, batch, tx.now)])
 
 
 async def take_unreadable(tx: Tx, area: str, gateway: str, why: str, packet: bytes) -> None:

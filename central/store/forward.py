@@ -57,9 +57,10 @@ class Standing(NamedTuple):
 
 
 async def register(tx: Tx, centres: Sequence[Centre]) -> None:
-    """These are all the centres there are."""
+    """These are all the centres there are; what ended while one was not among them is left for it."""
     await tx.conn.execute(_SQL["register"], {"rows": rows(centres), "now": tx.now})
     await tx.conn.execute(_SQL["retire"], {"ids": [centre.id for centre in centres]})
+    await tx.conn.execute(_SQL["end_what_is_over"], {"now": tx.now})
 
 
 async def add(tx: Tx, news: Sequence[News]) -> None:

@@ -400,3 +400,24 @@ async def test_the_temperature_beside_a_fire_is_told_when_it_was_measured(
         await eventually(lambda: all_confirmed(town), 10)
     assert len(centre.of_kind(3)) == 1
     assert len(centre.fires()) == 2
+
+
+async def test_a_centre_that_comes_back_into_the_configuration_learns_what_ended_meanwhile(
+    town: Town, centre: FireCentre
+) -> None:
+    """Otherwise the fire would stand there for ever."""
+    async with forwarding(town, settings(centre)):
+        await send(town, batch([event(1, A, SMOKE)]))
+        await states(centre, 1)
+        await eventually(lambda: all_confirmed(town), 10)
+    other = FireCentre().start()
+    async with forwarding(town, settings(other, id="other")):
+        assert (await states(other, 1))[0].burns
+        await send(town, batch([event(2, C, SMOKE)]))
+        await act(town, ActKind.ACKNOWLEDGE)
+        await act(town, ActKind.CLOSE, disposition=Disposition.FALSE_ALARM)
+        assert not (await states(other, 2))[1].burns
+    other.stop()
+    assert len(centre.told()) == 1
+    async with forwarding(town, settings(centre)):
+        assert (await states(centre, 2))[1].state == NORMAL

@@ -10,6 +10,14 @@ ON CONFLICT (id) DO UPDATE SET area = excluded.area, only_firm = excluded.only_f
 -- name: retire
 UPDATE forward_centre SET active = false WHERE active AND id <> ALL (%(ids)s)
 
+-- name: end_what_is_over
+-- Alarms that were closed while their centre was not among the configured ones.
+INSERT INTO forward (centre, alarm, what, round, urgent, happened_at, made_at, due_at)
+SELECT DISTINCT f.centre, f.alarm, 'over', a.round, false, a.closed_at, %(now)s, %(now)s
+FROM forward f JOIN forward_centre c ON c.id = f.centre AND c.active JOIN alarm a ON a.id = f.alarm
+WHERE f.what IN ('fire', 'state') AND a.state = 'closed'
+  AND NOT EXISTS (SELECT FROM forward o WHERE o.centre = f.centre AND o.alarm = f.alarm AND o.what = 'over')
+
 -- name: begin
 -- What begins something at a centre. `known`: it has been told of this alarm's fire.
 INSERT INTO forward (centre, alarm, what, round, urgent, happened_at, made_at, due_at)
