@@ -20,10 +20,11 @@ from datetime import UTC, datetime, timedelta
 import structlog
 import uvicorn
 
-from central import metrics, systemd
+from central import metrics, systemd, transmitters
 from central.api.main import create_app
 from central.config import Settings
 from central.ending import end
+from central.forwarder import Forwarder
 from central.health import Health
 from central.ingest import Ingest
 from central.job_watch import NAME, JobWatch
@@ -33,6 +34,7 @@ from central.proof import WorkerProof
 from central.store.errors import StoreConflict, StoreDown, StoreError, StoreNewer
 from central.store.migrate import migrate, pending
 from central.store.pool import Store
+from central.transmitters import Transmitters
 from central.worker import Worker
 from device_profiles.load import load_profiles
 
@@ -85,11 +87,19 @@ async def run(
             )
             health.add_check("broker", lambda: _broker(ingest))
             loops["ingest"] = ingest.run
+            if settings.transmitters is not None:
+                health.expect(transmitters.NAME, _TURN_S)
+                loops[transmitters.NAME] = Transmitters(store, settings.transmitters, health.beat).run
         if "worker" in roles:
             worker = Worker(store, channels, settings.worker, settings.http.public_url, health.beat)
             for lane in worker.lanes:
                 health.expect(lane, _TURN_S)
             loops["worker"] = worker.run
+            if settings.forward:
+                forwarder = Forwarder(store, settings.forward, health.beat)
+                for loop in forwarder.loops:
+                    health.expect(loop, _TURN_S)
+                loops["forwarder"] = forwarder.run
         if "jobs" in roles:
             health_of_ticks = {"due": _TURN_S, "sweep": _TURN_S, "figures": _TURN_S}
             for tick, allowed_s in health_of_ticks.items():

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -86,6 +86,49 @@ class JobsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardSettings:
+    """A fire-brigade centre that is told of alarms by GB/T 26875.3."""
+
+    id: str
+    host: str
+    port: int
+    source_address: int
+    """Ours there, below 2^48."""
+    destination_address: int
+    transport: Literal["tcp", "udp"] = "tcp"
+    area: str = ""
+    """One area's id; empty: all."""
+    when: Literal["at_once", "confirmed_or_raised"] = "at_once"
+    fire_state: int = 0x0003
+    """Or 0x0002, for centres that know a fire by that."""
+    roll_call: Literal["person", "automatic"] = "person"
+    state_every_s: float = 60.0
+    ack_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TransmitterSettings:
+    """An existing transmitter that reports by GB/T 26875.3."""
+
+    address: int
+    gateway: str
+    """The gateway as which it is registered."""
+    host: str | None = None
+    """Only from this IP address."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransmittersSettings:
+    """Where we hear existing transmitters, and which."""
+
+    host: str
+    port: int
+    address: int
+    """Ours, to them."""
+    known: tuple[TransmitterSettings, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that the centre needs to start. Secrets never appear in a repr."""
 
@@ -96,6 +139,8 @@ class Settings:
     http: HttpSettings = HttpSettings()
     worker: WorkerSettings = WorkerSettings()
     jobs: JobsSettings = JobsSettings()
+    forward: tuple[ForwardSettings, ...] = ()
+    transmitters: TransmittersSettings | None = None
     channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """The tables below `[channels]` as they stand; `central.notifier.channels.build_channels` reads them."""
 
@@ -103,6 +148,7 @@ class Settings:
 _Port = Annotated[int, Meta(ge=1, le=65535)]
 _S = TypeVar("_S", bound=Struct)
 _Address = Annotated[str, Meta(pattern=r"^.+:[0-9]{1,5}$", max_length=260)]
+_FireAddress = Annotated[int, Meta(ge=0, lt=1 << 48)]
 _Word = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
@@ -147,6 +193,34 @@ class _Jobs(Struct, frozen=True):
     hours_days: Annotated[int, Meta(ge=1, le=36500)] = 1827
 
 
+class _Forward(Struct, frozen=True):
+    id: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$")]
+    host: _Word
+    port: _Port
+    source_address: _FireAddress
+    destination_address: _FireAddress
+    transport: Literal["tcp", "udp"] = "tcp"
+    area: Annotated[str, Meta(pattern=r"^[a-z0-9-]{0,32}$")] = ""
+    when: Literal["at_once", "confirmed_or_raised"] = "at_once"
+    fire_state: Literal[2, 3] = 3
+    roll_call: Literal["person", "automatic"] = "person"
+    state_every_s: Annotated[float, Meta(ge=10, le=3600)] = 60.0
+    ack_s: Annotated[float, Meta(ge=1, le=10)] = 10.0
+
+
+class _Transmitter(Struct, frozen=True):
+    address: _FireAddress
+    # 16 characters: the ids of its detectors are made of it (central.transmitted)
+    gateway: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,16}$")]
+    host: _Word | None = None
+
+
+class _Transmitters(Struct, frozen=True):
+    listen: _Address
+    address: _FireAddress
+    known: Annotated[list[_Transmitter], Meta(min_length=1, max_length=10_000)]
+
+
 class _File(Struct, frozen=True):
     broker: _Broker
     database: _Database = _Database()
@@ -154,6 +228,8 @@ class _File(Struct, frozen=True):
     http: _Http = _Http()
     worker: _Worker = _Worker()
     jobs: _Jobs = _Jobs()
+    forward: list[_Forward] = []
+    transmitters: _Transmitters | None = None
     channels: dict[str, dict[str, Any]] = {}
 
 
@@ -164,6 +240,7 @@ _TABLES: Mapping[str, type[Struct]] = {
     "http": _Http,
     "worker": _Worker,
     "jobs": _Jobs,
+    "transmitters": _Transmitters,
 }
 
 
@@ -174,6 +251,18 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
     for name, kind in _TABLES.items():
         if isinstance(raw.get(name), dict):
             found += foreign_keys(f"{name}.", raw[name], kind.__struct_fields__)
+    hearing = raw.get("transmitters")
+    for place, tables, fields in (
+        ("forward", raw.get("forward"), _Forward.__struct_fields__),
+        (
+            "transmitters.known",
+            hearing.get("known") if isinstance(hearing, dict) else None,
+            _Transmitter.__struct_fields__,
+        ),
+    ):
+        for number, table in enumerate(tables if isinstance(tables, list) else ()):
+            if isinstance(table, dict):
+                found += foreign_keys(f"{place}[{number}].", table, fields)
     if found:
         raise ConfigError(on_lines(path, found))
     file = convert(path, "", raw, _File)
@@ -192,6 +281,8 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
         jobs=JobsSettings(
             file.jobs.readings_days, file.jobs.quarantine_days, file.jobs.minutes_days, file.jobs.hours_days
         ),
+        forward=_forward(path, file.forward),
+        transmitters=None if file.transmitters is None else _transmitters(path, file.transmitters),
         channels=file.channels,
     )
 
@@ -299,15 +390,41 @@ def _broker(path: Path, broker: _Broker, environment: Mapping[str, str]) -> Brok
         ca_file=files["ca_file"],
         cert_file=files["cert_file"],
         key_file=files["key_file"],
-        also=tuple(_address(path, each) for each in broker.also),
+        also=tuple(_address(path, "broker.also", each) for each in broker.also),
     )
 
 
-def _address(path: Path, text: str) -> tuple[str, int]:
+def _address(path: Path, key: str, text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not 1 <= int(port) <= 65535:
-        fail(path, f"broker.also: {text!r}: no port {port}: give host:port")
+        fail(path, f"{key}: {text!r}: no port {port}: give host:port")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _forward(path: Path, centres: list[_Forward]) -> tuple[ForwardSettings, ...]:
+    ids = [centre.id for centre in centres]
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        fail(path, f"forward: two tables have id {twice[0]!r}: each centre needs an id of its own")
+    for number, centre in enumerate(centres):
+        if centre.source_address == centre.destination_address:
+            fail(
+                path,
+                f"forward[{number}].source_address and destination_address are both {centre.source_address}:"
+                " give the two that the fire brigade has assigned",
+            )
+    return tuple(ForwardSettings(**msgspec.structs.asdict(centre)) for centre in centres)
+
+
+def _transmitters(path: Path, table: _Transmitters) -> TransmittersSettings:
+    host, port = _address(path, "transmitters.listen", table.listen)
+    for key in ("address", "gateway"):
+        values = [getattr(one, key) for one in table.known]
+        twice = [value for value in values if values.count(value) > 1]
+        if twice:
+            fail(path, f"transmitters.known: two have {key} {twice[0]!r}: each needs its own")
+    known = tuple(TransmitterSettings(one.address, one.gateway, one.host) for one in table.known)
+    return TransmittersSettings(host, port, table.address, known)
 
 
 def _http(path: Path, http: _Http) -> HttpSettings:

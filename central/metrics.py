@@ -52,6 +52,30 @@ DELIVERIES_OVERDUE = Gauge(
 OLDEST_DELIVERY_S = Gauge(
     "smokewatch_delivery_oldest_seconds", "Age of the oldest message due", registry=_REGISTRY
 )
+FORWARDED = Counter(
+    "smokewatch_forwarded",
+    "How exchanges with a fire-brigade centre ended",
+    ["centre", "outcome"],
+    registry=_REGISTRY,
+)
+TRANSMITTED = Counter(
+    "smokewatch_transmitter_packets",
+    "Packets of existing transmitters, by answer",
+    ["gateway", "outcome"],
+    registry=_REGISTRY,
+)
+FORWARD_CONNECTED = Gauge(
+    "smokewatch_forward_connected",
+    "1 while there is a line to the fire-brigade centre",
+    ["centre"],
+    registry=_REGISTRY,
+)
+FORWARD_WAITING = Gauge(
+    "smokewatch_forward_waiting", "News that the centre has not confirmed", ["centre"], registry=_REGISTRY
+)
+FORWARD_OLDEST_S = Gauge(
+    "smokewatch_forward_oldest_seconds", "Age of the oldest of them", ["centre"], registry=_REGISTRY
+)
 BROKER_CONNECTED = Gauge("smokewatch_broker_connected", "1 while ingest hears the broker", registry=_REGISTRY)
 LOOP_AGE_S = Gauge("smokewatch_loop_age_seconds", "Since the loop last turned", ["loop"], registry=_REGISTRY)
 JOB_AGE_S = Gauge(

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("wire", "device_profiles", "mqtt_line", "gsm", "edge_agent", "central", "simulator")
+ROOMS = ("wire", "device_profiles", "mqtt_line", "gsm", "gb26875", "edge_agent", "central", "simulator")
 BEGIN, END = "<!-- modules -->", "<!-- /modules -->"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from central import forwarding
 from central.engine.due import fire, pass_over
 from central.engine.effects import (
     Cancel,
@@ -80,6 +81,7 @@ async def carry_out(
             detail=cause.detail or {},
         )
         work.log(line)
+        work.forward(forwarding.news(before, alarm, decision.what, work.now))
     await _do(work, alarm, effects, decision.reason)
     return alarm
 
@@ -137,6 +139,8 @@ async def _hasten(work: Work, alarm: Alarm) -> None:
 
 async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, passing: bool) -> None:
     policy = policy_for(alarm.condition)
+    if notify.purpose is Purpose.ALARM and notify.step > 0:
+        work.forward(forwarding.raised(alarm))
     reached = await _reach(work, alarm, notify)
     if not reached and notify.purpose is Purpose.DISPOSITION:
         notify = replace(notify, targets=policy.steps[-1].targets)

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from central.engine.effects import DueKind
 from central.engine.model import Alarm, AlarmState, Condition
 from central.engine.policy import Target
+from central.forwarding import News
 from central.notifier.plan import Planned, Recipient
-from central.store import alarms, deliveries, due, people, sources
+from central.store import alarms, deliveries, due, forward, people, sources
 from central.store.alarms import Line
 from central.store.due import DueRow
 from central.store.errors import StoreConflict, StoreRefused
@@ -82,6 +83,7 @@ class Work:
         self._due: dict[due.Key, DueRow] = {}
         self._due_changes: dict[due.Key, DueRow | None] = {}
         self._messages: list[Planned] = []
+        self._news: list[News] = []
         self._births: list[Callable[[], bool]] = []
 
     # -- what sources said
@@ -218,6 +220,10 @@ class Work:
         """Messages to people, for now."""
         self._messages += messages
 
+    def forward(self, news: Sequence[News]) -> None:
+        """News for fire-brigade centres."""
+        self._news += news
+
     # -- what is due
 
     async def learn_due(self, ids: Collection[int]) -> None:
@@ -265,6 +271,7 @@ class Work:
         new = [alarm for alarm in self._new.values() if alarm.id not in young]
         lines = [line for line in self._lines if line.alarm not in young]
         messages = [message for message in self._messages if message.alarm not in young]
+        news = [one for one in self._news if one.alarm not in young]
         due_changes = {key: row for key, row in self._due_changes.items() if key[0] not in young}
         ended = [a.id for a in (*new, *self._changed.values()) if a.state is AlarmState.CLOSED]
         if self._changed:  # first: a source has one open alarm at most
@@ -278,12 +285,15 @@ class Work:
         await self._write_due(due_changes)
         if messages:
             await deliveries.enqueue(self.tx, messages)
+        if news:
+            await forward.add(self.tx, news)
         if ended:
             await deliveries.call_off(self.tx, ended)
         self._changed, self._said = {}, {}
         self._new = {alarm: self._new[alarm] for alarm in young}
         self._lines = [line for line in self._lines if line.alarm in young]
         self._messages = [message for message in self._messages if message.alarm in young]
+        self._news = [one for one in self._news if one.alarm in young]
         for key in due_changes:
             del self._due_changes[key]
 

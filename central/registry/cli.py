@@ -55,6 +55,11 @@ def add_commands(subparsers: Subparsers) -> None:
         "streams of events with their counts, to be held against `smokewatch-edge outbox`",
         commands.lane_list,
     )
+    _listing(
+        _group(things, "fire-point", "addresses for fire-brigade centres"),
+        "system, zone and point of each detector (点位表), given once and for ever",
+        commands.fire_point_list,
+    )
     epoch = _parser(things, "new-epoch", "say that the database was restored or replaced; tell every gateway")
     _work(epoch, commands.new_epoch)
 

@@ -26,7 +26,7 @@ from central.registry.csv_import import run_import
 from central.registry.errors import MissingError, Problem, RegistryError
 from central.registry.kinds import Bus, Contact, Detector, Gateway, Placement, Worker
 from central.registry.register import place, register, remove
-from central.store import audit, lanes
+from central.store import audit, forward, lanes
 from central.store import registry as rows
 from central.store.errors import StoreError
 from central.store.links import revoke_links
@@ -181,6 +181,15 @@ async def lane_list(args: argparse.Namespace, store: Store) -> None:
         found = await lanes.report(tx)
     names = ("gateway", "stream", "cursor", "events", "highest_seq", "gaps", "last_at")
     _table(args, found, names, (tuple(row[name] for name in names) for row in found))
+
+
+async def fire_point_list(args: argparse.Namespace, store: Store) -> None:
+    """By which address each detector is known to fire-brigade centres; one that has none is given one."""
+    async with store.transaction() as tx:
+        await forward.give_addresses(tx)
+        found = await forward.addresses(tx)
+    names = forward.Address._fields
+    _table(args, [one._asdict() for one in found], names, found)
 
 
 async def bus_add(args: argparse.Namespace, store: Store) -> None:

@@ -231,6 +231,11 @@ async def describe(tx: Tx, alarm_id: int) -> AlarmFacts | None:
     return AlarmFacts(**_words(row), residents=residents)
 
 
+def as_alarm(row: dict[str, Any]) -> Alarm:
+    """A whole row of the table `alarm`."""
+    return _alarm(row)
+
+
 async def _fetch(tx: Tx, statement: str, **values: object) -> list[dict[str, Any]]:
     return await (await tx.conn.execute(_sql[statement], values)).fetchall()
 

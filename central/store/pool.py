@@ -6,7 +6,7 @@ Law of this room: only `central.store` knows psycopg; `now` comes from the datab
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -104,6 +104,41 @@ class Store:
                 if left == 0:
                     raise
         raise AssertionError("the last try returns or raises")
+
+    @asynccontextmanager
+    async def hold(
+        self, name: str, turn: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Be the only one of all processes that holds `name`; calls `turn` once a second while it waits.
+
+        Yields a question that raises StoreDown when the hold is lost. It ends with the process, or when the
+        database has not heard of this machine for half a minute. Raises StoreDown.
+        """
+        with translated():
+            conn = await psycopg.AsyncConnection.connect(
+                self._dsn,
+                autocommit=True,
+                connect_timeout=5,
+                application_name=f"smokewatch-hold-{name}",
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+                options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+            )
+            async with conn:
+                while True:
+                    asked = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+                    row = await (await conn.execute(asked, (f"smokewatch {name}",))).fetchone()
+                    if row is not None and row[0]:
+                        break
+                    turn()
+                    await asyncio.sleep(1.0)
+
+                async def still_held() -> None:
+                    with translated():
+                        await conn.execute("SELECT 1")
+
+                yield still_held
 
     async def listen(self, channel: str, wake: Callable[[], None]) -> None:
         """Call `wake` at each NOTIFY on `channel`, for ever; after a lost connection once more.

@@ -101,6 +101,29 @@ async def test_all_roles_start_turn_report_and_stop(tmp_path: Path, database: st
         pass  # the port is free again
 
 
+async def test_fire_brigade_centres_and_transmitters_have_loops_of_their_own(
+    tmp_path: Path, database: str, broker: Broker
+) -> None:
+    """Where the configuration names them; a centre that is away makes nothing unhealthy."""
+    port, heard = free_port(), free_port()
+    path = write_config(tmp_path, database, broker.port, port)
+    with path.open("a") as file:
+        file.write(
+            f'[[forward]]\nid = "fire-119"\nhost = "127.0.0.1"\nport = {free_port()}\nsource_address = 889\n'
+            f'destination_address = 88888\n[transmitters]\nlisten = "127.0.0.1:{heard}"\naddress = 88888\n'
+            '[[transmitters.known]]\naddress = 1\ngateway = "tx-1"\n'
+        )
+    async with running(read_settings(path, {})) as health:
+        loops = {"forward watch", "forward fire-119", "transmitters"}
+        await eventually(lambda: is_ready(port), 15, "ready")
+        assert loops <= set(health.ages())
+        await eventually(lambda: max(health.ages()[loop] for loop in loops) < 5, 10, "they turn")
+        with socket.create_connection(("127.0.0.1", heard), timeout=5):
+            pass
+        _, figures = await get(port, "/metrics")
+        assert 'smokewatch_forward_waiting{centre="fire-119"} 0.0' in figures
+
+
 async def test_readiness_reflects_a_broker_that_goes_and_comes(
     tmp_path: Path, database: str, broker: Broker
 ) -> None:

@@ -44,6 +44,12 @@ def test_a_street_is_imported_and_a_detector_moved_by_hand(capsys: pytest.Captur
     ]  # fmt: skip
     assert main(["admin", "lane", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+    assert main(["admin", "fire-point", "list", "--json"]) == 0
+    points = json.loads(capsys.readouterr().out)
+    assert len({(one["system"], one["zone"], one["point"]) for one in points}) == len(points) > 0
+    assert "d-0099" in {one["component"] for one in points}
+    assert main(["admin", "fire-point", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == points
     assert main(["admin", "detector", "list", "--gateway", "gw-xh-1", "--json"]) == 0
     assert "厨房" in {row["spot"] for row in json.loads(capsys.readouterr().out)}
     assert main(["admin", "detector", "list", "--gateway", "gw-xh-1"]) == 0

@@ -230,3 +230,86 @@ def test_the_documented_file_is_accepted_whole(tmp_path: Path) -> None:
     assert settings.broker.tls
     assert settings.broker.password == "x"
     assert len(build(settings)) == 3
+
+
+FORWARD = """
+[[forward]]
+id = "fire-119"
+host = "10.1.2.3"
+port = 5000
+source_address = 889
+destination_address = 0x0000_0001_5B38
+"""
+
+
+def test_fire_brigade_centres_are_read_with_their_rules(tmp_path: Path) -> None:
+    """None by default; several with ids of their own."""
+    assert read(tmp_path, GOOD).forward == ()
+    other = FORWARD.replace("fire-119", "city") + 'when = "confirmed_or_raised"\nfire_state = 0x0002\n'
+    first, second = read(tmp_path, GOOD + FORWARD + other).forward
+    assert (first.destination_address, first.transport, first.when, first.fire_state) == (
+        88888,
+        "tcp",
+        "at_once",
+        3,
+    )
+    assert (second.id, second.when, second.fire_state) == ("city", "confirmed_or_raised", 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("fire_state = 1", r"forward\[0\]\.fire_state: 1 does not fit"),
+        ("wenn = 1", r"forward\[0\]\.wenn: unknown key \(did you mean 'when'\?\)"),
+        ("ack_s = 30", r"forward\[0\]\.ack_s: 30 does not fit"),
+        (FORWARD, "two tables have id 'fire-119'"),
+        ("source_address = 0", r"."),
+        (
+            FORWARD.replace("119", "2").replace("889", "88888"),
+            r"forward\[1\]\.source_address and destination",
+        ),
+    ],
+)
+def test_a_mistake_in_a_centre_names_table_key_and_mend(tmp_path: Path, line: str, said: str) -> None:
+    """As everywhere."""
+    with pytest.raises(ConfigError, match=said):
+        read(tmp_path, GOOD + FORWARD + line + "\n")
+
+
+HEARING = """
+[transmitters]
+listen = "0.0.0.0:5200"
+address = 88888
+[[transmitters.known]]
+address = 889
+gateway = "tx-1"
+"""
+
+
+def test_existing_transmitters_are_read(tmp_path: Path) -> None:
+    """Where they are heard, and who is who."""
+    assert read(tmp_path, GOOD).transmitters is None
+    hearing = read(tmp_path, GOOD + HEARING + 'host = "10.0.0.7"\n').transmitters
+    assert hearing is not None
+    assert (hearing.host, hearing.port, hearing.address) == ("0.0.0.0", 5200, 88888)
+    (one,) = hearing.known
+    assert (one.address, one.gateway, one.host) == (889, "tx-1", "10.0.0.7")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEARING + '[[transmitters.known]]\naddress = 889\ngateway = "tx-2"\n', "two have address 889"),
+        (HEARING + '[[transmitters.known]]\naddress = 1\ngateway = "tx-1"\n', "two have gateway 'tx-1'"),
+        (
+            HEARING.replace('"tx-1"', '"a-name-that-is-too-long"'),
+            r"gateway: 'a-name-that-is-too-long' does not",
+        ),
+        (HEARING.replace("5200", "99999"), r"transmitters\.listen: '0\.0\.0\.0:99999': no port 99999"),
+        (HEARING + "serial = 1\n", r"transmitters\.known\[0\]\.serial: unknown key"),
+    ],
+)
+def test_a_mistake_in_a_transmitter_names_key_and_mend(tmp_path: Path, text: str, said: str) -> None:
+    """As everywhere."""
+    with pytest.raises(ConfigError, match=said):
+        read(tmp_path, GOOD + text)

@@ -1,0 +1,1 @@
+DROP TABLE forward, forward_address, forward_centre;
