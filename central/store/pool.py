@@ -57,7 +57,8 @@ class Store:
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,
-                "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC",
+                # Compiling takes longer than any of our statements: a second and more when a fire waits.
+                "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC -c jit=off",
             },
             min_size=1,
             max_size=max_connections,

@@ -1,7 +1,7 @@
 -- name: limit_time
--- A question that takes longer than this has no use for a screen. Compiling takes longer than answering; and a plan
+-- A question that takes longer than this has no use for a screen; and a plan
 -- made for any parameters reads far more than one made for those that are given.
-SELECT set_config('statement_timeout', %(ms)s::text, true), set_config('jit', 'off', true),
+SELECT set_config('statement_timeout', %(ms)s::text, true),
     set_config('plan_cache_mode', 'force_custom_plan', true)
 
 -- name: series_of

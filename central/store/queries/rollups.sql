@@ -8,7 +8,7 @@ FROM unnest(%(gateways)s::text[], %(lows)s::bigint[], %(highs)s::bigint[]) AS q 
 -- One job rolls up at a time: it would overwrite what another has seen more of. A fresh chunk has no statistics yet:
 -- the planner is told that each series is looked up by its index.
 SELECT pg_try_advisory_xact_lock(%(key)s) AS held, set_config('enable_seqscan', 'off', true),
-    set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true), set_config(%(option)s, 'off', true)
+    set_config('enable_bitmapscan', 'off', true), set_config(%(option)s, 'off', true)
 
 -- name: take_touched
 -- Rows that are visible, and so are the readings they speak of: both were committed at once. Whole minutes come back.
