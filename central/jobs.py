@@ -16,7 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from central import metrics, pipeline
 from central.config import JobsSettings
-from central.store import deliveries, pace, retention, trends
+from central.store import alarms, deliveries, pace, retention, trends
 from central.store import jobs as records
 from central.store.errors import StoreError
 from central.store.links import forget_links
@@ -188,6 +188,8 @@ class Jobs:
         until = clock() + _TRENDS_FOR_S
         while clock() < until:
             async with self._store.transaction() as tx:
+                if await alarms.unanswered_life(tx):
+                    return  # somebody waits to be told: that comes first
                 if not await pipeline.judge_trends(tx, self._profiles):
                     return
 

@@ -237,32 +237,30 @@ class Worker:
                     known = [one.without_residents() for one in known]
                 message = word(planned, known, To(first.language, f"{self._url}/a/{token}"))
                 ready.append(_Work(tuple(group), message))
-                for one in known:
-                    if one.residents:
-                        await audit.note(
-                            tx,
-                            who=first.planned.worker,
-                            action="told",
-                            subject=f"household:{one.household}",
-                            from_where=first.planned.channel,
-                            detail={"alarm": one.id, "delivery": first.id},
-                        )
+                await audit.note_all(
+                    tx,
+                    [(f"household:{one.household}", {"alarm": one.id}) for one in known if one.residents],
+                    who=first.planned.worker,
+                    action="told",
+                    from_where=first.planned.channel,
+                    detail={"delivery": first.id},
+                )
         return ready
 
     async def _facts(self, tx: Tx, wanted: set[int]) -> dict[int, AlarmFacts]:
         """What is known of each alarm; one that cannot be read is left out, and its message goes out bare."""
         known: dict[int, AlarmFacts] = {}
-        for alarm in wanted:
+        for ids in (wanted, *([one] for one in wanted)):
             try:
                 async with savepoint(tx):
-                    facts = await alarms.describe(tx, alarm)
+                    known |= await alarms.describe_all(tx, ids)
             except StoreDown:
                 raise
             except Exception:  # noqa: BLE001 -- whatever is wrong with the facts, the person is told
-                _log.exception("an alarm cannot be described; its messages go out bare", alarm=alarm)
+                _log.exception("alarms cannot be described", alarms=sorted(ids))
             else:
-                if facts is not None:
-                    known[alarm] = facts
+                if ids is wanted:
+                    break  # else one after the other, to find the one that cannot
         return known
 
     async def _deliver(self, channel: Channel, work: _Work) -> None:

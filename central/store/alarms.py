@@ -160,6 +160,11 @@ async def lock_open_life_of_gateway(tx: Tx, gateway: str, bus: str | None = None
     return [_alarm(row) for row in await cursor.fetchall()]
 
 
+async def unanswered_life(tx: Tx) -> bool:
+    """Whether smoke or heat waits for somebody to take it."""
+    return bool((await _fetch(tx, "unanswered_life"))[0]["waits"])
+
+
 async def gateways_of_unknown_life(tx: Tx, gateways: Collection[str]) -> set[str]:
     """Those behind which smoke or heat became unknown."""
     cursor = await tx.conn.execute(_sql["gateways_of_unknown_life"], {"gateways": list(gateways)})
@@ -219,16 +224,22 @@ async def timeline(tx: Tx, alarm_id: int) -> list[LogEntry]:
 
 async def describe(tx: Tx, alarm_id: int) -> AlarmFacts | None:
     """What a message or page needs. It holds personal data: whoever shows it writes an audit row."""
-    row = await (await tx.conn.execute(_sql["describe"], {"id": alarm_id})).fetchone()
-    if row is None:
-        return None
-    cursor = await tx.conn.execute(_sql["residents"], {"household": row["household"]})
-    residents = tuple(
-        ResidentFacts(age=tx.now.year - birth_year if birth_year else None, **rest)
-        for resident in await cursor.fetchall()
-        for birth_year, rest in [(resident.pop("birth_year"), resident)]
-    )
-    return AlarmFacts(**_words(row), residents=residents)
+    return (await describe_all(tx, [alarm_id])).get(alarm_id)
+
+
+async def describe_all(tx: Tx, ids: Collection[int]) -> dict[int, AlarmFacts]:
+    """The same of several alarms, by id; one that is not there is left out."""
+    rows = await _fetch(tx, "describe", ids=list(ids))
+    homes = {row["household"] for row in rows if row["household"] is not None}
+    residents: dict[str, list[ResidentFacts]] = {}
+    for resident in await _fetch(tx, "residents", households=sorted(homes)) if homes else ():
+        birth_year, household = resident.pop("birth_year"), resident.pop("household")
+        age = tx.now.year - birth_year if birth_year else None
+        residents.setdefault(household, []).append(ResidentFacts(age=age, **resident))
+    return {
+        row["id"]: AlarmFacts(**_words(row), residents=tuple(residents.get(row["household"], ())))
+        for row in rows
+    }
 
 
 def as_alarm(row: dict[str, Any]) -> Alarm:

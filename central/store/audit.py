@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg.rows import DictRow
@@ -35,6 +35,28 @@ async def note(
             "detail": Jsonb(dict(detail or {})),
         },
     )
+
+
+async def note_all(
+    tx: Tx,
+    subjects: Sequence[tuple[str, Mapping[str, Any]]],
+    *,
+    who: str,
+    action: str,
+    from_where: str = "",
+    detail: Mapping[str, Any],
+) -> None:
+    """One row for each subject, with its own detail besides the common one."""
+    if subjects:
+        values = {
+            "at": tx.now,
+            "who": who,
+            "from_where": from_where[:200],
+            "action": action,
+            "subjects": [subject for subject, _ in subjects],
+            "details": [Jsonb({**detail, **own}) for _, own in subjects],
+        }
+        await tx.conn.execute(_SQL["add_all"], values)
 
 
 async def about(tx: Tx, subject: str) -> list[DictRow]:

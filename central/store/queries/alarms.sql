@@ -33,6 +33,9 @@ WHERE gateway = %(gateway)s AND severity = 'life' AND state IN ('active_unacknow
         SELECT detector FROM placement WHERE gateway = %(gateway)s AND bus = %(bus)s AND to_at IS NULL))
 ORDER BY id FOR NO KEY UPDATE
 
+-- name: unanswered_life
+SELECT EXISTS (SELECT FROM alarm WHERE severity = 'life' AND state <> 'closed' AND acknowledged_at IS NULL) AS waits
+
 -- name: gateways_of_unknown_life
 SELECT DISTINCT gateway FROM alarm
 WHERE gateway = ANY (%(gateways)s) AND severity = 'life' AND state = 'active_unknown'
@@ -120,8 +123,8 @@ LEFT JOIN placement p ON p.id = a.placement
 LEFT JOIN gateway gw ON gw.id = a.gateway
 LEFT JOIN worker wa ON wa.id = a.acknowledged_by
 LEFT JOIN worker wc ON wc.id = a.closed_by
-WHERE a.id = %(id)s
+WHERE a.id = ANY (%(ids)s::bigint[])
 
 -- name: residents
-SELECT id, name, birth_year, phone, lives_alone, needs, family_name, family_phone
-FROM resident WHERE household = %(household)s ORDER BY id
+SELECT household, id, name, birth_year, phone, lives_alone, needs, family_name, family_phone
+FROM resident WHERE household = ANY (%(households)s) ORDER BY household, id

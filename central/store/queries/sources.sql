@@ -18,20 +18,20 @@ SELECT part, condition, state FROM source WHERE gateway = %(gateway)s
 
 -- name: homes_at
 -- Where detectors hung at moments: the placement valid then, else the present one, else the last one.
-SELECT q.detector, q.at, p.* FROM unnest(%(detectors)s::text[], %(moments)s::timestamptz[]) AS q (detector, at)
+SELECT q.detector, q.at, p.id AS placement, g.id AS grid, b.id AS building, h.id AS household, c.area,
+    d.scrapped_at IS NULL AND (p.to_at IS NULL OR (p.from_at <= q.at AND p.to_at > q.at)) AS known
+FROM unnest(%(detectors)s::text[], %(moments)s::timestamptz[]) AS q (detector, at)
 CROSS JOIN LATERAL (
-    SELECT p.id AS placement, g.id AS grid, b.id AS building, h.id AS household, c.area,
-        d.scrapped_at IS NULL AND (p.to_at IS NULL OR (p.from_at <= q.at AND p.to_at > q.at)) AS known
-    FROM placement p
-    JOIN detector d ON d.id = p.detector
-    JOIN household h ON h.id = p.household
-    JOIN building b ON b.id = h.building
-    JOIN grid g ON g.id = b.grid
-    JOIN community c ON c.id = g.community
-    WHERE p.detector = q.detector
-    ORDER BY (p.from_at <= q.at AND (p.to_at IS NULL OR p.to_at > q.at)) DESC, (p.to_at IS NULL) DESC, p.from_at DESC
+    SELECT * FROM placement
+    WHERE detector = q.detector
+    ORDER BY (from_at <= q.at AND (to_at IS NULL OR to_at > q.at)) DESC, (to_at IS NULL) DESC, from_at DESC
     LIMIT 1
 ) p
+JOIN detector d ON d.id = p.detector
+JOIN household h ON h.id = p.household
+JOIN building b ON b.id = h.building
+JOIN grid g ON g.id = b.grid
+JOIN community c ON c.id = g.community
 
 -- name: gateway_place
 SELECT gw.area, b.id AS building, b.grid FROM gateway gw LEFT JOIN building b ON b.id = gw.building
