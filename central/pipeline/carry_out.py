@@ -26,7 +26,7 @@ from central.engine.effects import (
     Schedule,
 )
 from central.engine.model import Alarm, Condition, Reason, Severity
-from central.engine.policy import SEVERITY, Policy, policy_for
+from central.engine.policy import SEVERITY, Policy
 from central.notifier.plan import Notice, Recipient, plan
 from central.pipeline.work import Work
 from central.store.alarms import Line
@@ -133,12 +133,12 @@ async def _hasten(work: Work, alarm: Alarm) -> None:
     row = await work.due_row(alarm.id, DueKind.STEP)
     if row is None:
         return
-    decision = fire(alarm, DueKind.STEP, row.step, work.now, policy_for(alarm.condition), work.now)
+    decision = fire(alarm, DueKind.STEP, row.step, work.now, await work.policy(alarm), work.now)
     await _do(work, alarm, decision.effects, Reason.SOURCE_SILENT)
 
 
 async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, passing: bool) -> None:
-    policy = policy_for(alarm.condition)
+    policy = await work.policy(alarm)
     if notify.purpose is Purpose.ALARM and notify.step > 0:
         work.forward(forwarding.raised(alarm))
     reached = await _reach(work, alarm, notify)
@@ -154,7 +154,8 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
             step=notify.step,
             urgent=alarm.life,
         )
-        work.tell(plan(notice, reached))
+        parallel = notify.purpose is Purpose.ALARM and policy.at(notify.step).parallel
+        work.tell(plan(notice, reached, parallel=parallel))
         workers = [recipient.worker for recipient in reached]
         told = {**said, "workers": workers}
         work.log(Line(alarm.id, "told", reason, from_state=alarm.state, to_state=alarm.state, detail=told))

@@ -1,0 +1,1 @@
+DROP TABLE policy, shift, leave, roster_report;
