@@ -75,3 +75,8 @@ def _book(rows: list[DictRow]) -> Book:
     return Book(
         {(row["scope"], Severity(row["severity"])): row["body"] for row in rows if row["scope"] is not None}
     )
+
+
+async def alarmed(tx: Tx) -> set[str]:
+    """The parts of the open alarms about policies that cannot be read."""
+    return {str(row["part"]) for row in await (await tx.conn.execute(_SQL["alarmed"], {})).fetchall()}

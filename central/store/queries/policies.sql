@@ -27,3 +27,8 @@ LEFT JOIN community c ON c.area = a.id
 LEFT JOIN grid g ON g.community = c.id
 WHERE (%(area)s::text IS NULL OR a.id = %(area)s) AND (%(grid)s::text IS NULL OR g.id = %(grid)s)
 ORDER BY a.id, g.id
+
+-- name: alarmed
+-- The parts of the open alarms about policies that cannot be read.
+SELECT part FROM alarm
+WHERE state <> 'closed' AND gateway IS NULL AND condition = 'system' AND part LIKE 'policy:%%'
