@@ -72,9 +72,12 @@ def plan(notice: Notice, recipients: Sequence[Recipient], *, parallel: bool = Fa
 
 
 def _others(planned: Planned, contacts: Sequence[Contact]) -> Iterator[Planned]:
+    doors = {(planned.channel, planned.address)}
     following = fall_back(planned, contacts)
     while following is not None:
-        yield following
+        if (following.channel, following.address) not in doors:
+            yield following
+        doors.add((following.channel, following.address))
         following = fall_back(following, contacts)
 
 
