@@ -92,10 +92,11 @@ async def _decide(
     covered = older and before is None and severity is Severity.LIFE and await work.covered(*source, told.at)
     known = last.seen if last else None
     observed = Observed(seen, severity, told.at, older=older, known=known, covered=covered)
+    may_open = not older or (severity is Severity.LIFE and not covered)
     place, birth = Place(told.area), None
     if before is not None:
         place = Place(before.area, before.grid)
-    elif seen is Seen.PRESENT and not placeless:
+    elif seen is Seen.PRESENT and may_open and not placeless:
         place = await _place(work, told, source.part)
     policy = await work.policy_for(source.condition, place.area, place.grid)
     decision = observe(before, observed, policy, work.now)

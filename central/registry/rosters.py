@@ -134,6 +134,9 @@ def _of_shift(shift: Shift) -> Iterator[Problem]:
             "街道与网格必须且只能填一个",
             "Give one of them.",
         )
+    for name, at in (("begins", shift.begins), ("ends", shift.ends)):
+        if at.tzinfo is not None:
+            yield Problem(name, f"{at} has a zone", "时间不应带时区", "Hours are China's clock: 08:00.")
     if not shift.weekdays or set(shift.weekdays) - set(range(1, 8)):
         yield Problem(
             "weekdays", f"{[*shift.weekdays][:9]}", "星期不对", "1 (Monday) to 7 (Sunday), at least one."

@@ -35,7 +35,9 @@ class People:
     def __init__(self) -> None:
         self._holders: dict[Duty, dict[tuple[str, int | None], Holder]] = {}
         self._contacts: dict[str, dict[int, Contact]] = {}
-        self._leaves: dict[str, list[Leave]] = {}
+        self._away: set[str] = set()
+        self.leaves: list[Leave] = []
+        """Who of them is away at some time."""
 
     def told(self, duty: Duty, at: datetime) -> list[Recipient]:
         """Those who are told at a moment for a duty or a person's name, each with contacts in their order."""
@@ -61,16 +63,12 @@ class People:
         """The workers who are active and have a contact."""
         return self._contacts.keys()
 
-    @property
-    def leaves(self) -> list[Leave]:
-        """Who of them is away at some time."""
-        return [leave for each in self._leaves.values() for leave in each]
-
     def take(self, row: Mapping[str, Any]) -> None:
         """One row of the query."""
         worker = row["worker"]
-        if row["leaves"] and worker not in self._leaves:
-            self._leaves[worker] = [
+        if row["leaves"] and worker not in self._away:
+            self._away.add(worker)
+            self.leaves += [
                 Leave(worker, datetime.fromisoformat(begins), datetime.fromisoformat(ends), substitute)
                 for begins, ends, substitute in row["leaves"]
             ]

@@ -23,7 +23,9 @@ CREATE TABLE shift (
     begins time NOT NULL,
     ends time NOT NULL                 -- not later than begins: on the next day
 );
-CREATE INDEX ON shift (area);
+CREATE INDEX ON shift (grid) WHERE grid IS NOT NULL;
+CREATE INDEX ON shift (area) WHERE grid IS NULL;
+CREATE INDEX worker_role ON worker (role, area);
 
 CREATE TABLE leave (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

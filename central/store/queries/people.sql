@@ -16,27 +16,30 @@ WITH held AS (
         SELECT id, 'installer', NULL FROM worker WHERE role = 'installer' AND area = q.area
         UNION ALL
         SELECT worker, duty, id FROM shift
-        WHERE area = q.area AND (grid IS NULL OR grid = q.grid)
-          AND from_day <= %(last_day)s AND (to_day IS NULL OR to_day >= %(first_day)s)
+        WHERE grid = q.grid AND from_day <= %(last_day)s AND (to_day IS NULL OR to_day >= %(first_day)s)
+        UNION ALL
+        SELECT worker, duty, id FROM shift
+        WHERE grid IS NULL AND area = q.area AND from_day <= %(last_day)s AND (to_day IS NULL OR to_day >= %(first_day)s)
     ) d
     UNION ALL
     SELECT NULL, '', 'worker:' || worker, worker, NULL FROM unnest(%(named)s::text[]) AS n (worker)
 ), away AS (
-    SELECT worker, begins, ends, substitute FROM leave
-    WHERE ends > %(since)s AND begins <= %(until)s AND worker IN (SELECT worker FROM held)
+    SELECT worker, jsonb_agg(jsonb_build_array(begins, ends, substitute)) AS leaves, array_agg(substitute) AS substitutes
+    FROM leave WHERE ends > %(since)s AND begins <= %(until)s GROUP BY worker
 ), wanted AS (
     SELECT * FROM held
     UNION ALL
-    SELECT DISTINCT NULL, '', '', substitute, NULL::bigint FROM away WHERE substitute IS NOT NULL
+    SELECT DISTINCT NULL, '', '', s.substitute, NULL::bigint
+    FROM away CROSS JOIN LATERAL unnest(substitutes) AS s (substitute)
+    WHERE s.substitute IS NOT NULL AND worker IN (SELECT worker FROM held)
 )
 SELECT q.grid, q.area, q.target, w.id AS worker, c.rank, c.channel, c.address,
-    q.shift, s.from_day, s.to_day, s.weekdays, s.begins, s.ends, s.grid IS NOT NULL AS of_grid,
-    (SELECT jsonb_agg(jsonb_build_array(l.begins, l.ends, l.substitute))
-     FROM leave l WHERE l.worker = w.id AND l.ends > %(since)s AND l.begins <= %(until)s) AS leaves
+    q.shift, s.from_day, s.to_day, s.weekdays, s.begins, s.ends, s.grid IS NOT NULL AS of_grid, away.leaves
 FROM wanted q
 JOIN worker w ON w.id = q.worker
 LEFT JOIN contact c ON c.worker = w.id AND w.active
 LEFT JOIN shift s ON s.id = q.shift
+LEFT JOIN away ON away.worker = w.id
 ORDER BY q.grid, q.area, q.target, w.id, c.rank
 
 -- name: names
