@@ -94,7 +94,7 @@ def read(body: Any, severity: Severity) -> Policy:
                 raise PolicyError([Fault("", f"{len(body)} bytes", "内容太长", f"At most {MAX_BYTES}.")])
             body = msgspec.json.decode(body)
         told = msgspec.convert(body, _Body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise PolicyError([_unreadable(str(error))]) from None
     if faults := [*_faults(told, severity)]:
         raise PolicyError(faults)

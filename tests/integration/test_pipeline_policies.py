@@ -123,6 +123,38 @@ async def test_a_named_person_who_cannot_be_reached_is_skipped_at_once_and_said_
     assert [line["detail"]["targets"] for line in lines] == [["worker:backup"]]
 
 
+async def test_what_is_simulated_is_what_happens(town: Town) -> None:
+    """The table against the deliveries of a fire that nobody takes, with a grid that lacks two people."""
+    await town.do(
+        "INSERT INTO contact VALUES ('desk', 1, 'smtp', 'd@example.org'), ('lead', 1, 'smtp', 'l@x.org')"
+    )
+    await town.do("DELETE FROM contact WHERE worker IN ('primary', 'backup')")
+    body = {
+        "steps": [
+            {"after_s": 0, "tell": ["grid_primary"]},
+            {"after_s": 40, "tell": ["worker:fitter", "community_lead"]},
+            {"after_s": 70, "tell": ["grid_backup"]},
+            {"after_s": 100, "tell": ["dispatcher", "community_lead"], "parallel": True},
+        ],
+        "repeat_s": 45,
+    }
+    await save(town, body, grid="g1")
+    async with town.store.transaction() as tx:
+        played = await policies.simulate(tx, area=None, grid="g1", condition="smoke")
+    expected = [(one.after_s, one.worker, one.channel) for one in played.lines if one.when == "at_once"]
+    assert {at for at, _, _ in expected} == {0, 30, 75}
+    await send(town, batch([event(1, A, SMOKE)]))
+    happened: list[tuple[int, str, str]] = []
+    for second in range(max(at for at, _, _ in expected) + 1):
+        await due(town)
+        rows = await town.rows(
+            "SELECT worker, channel FROM delivery WHERE id > %s ORDER BY id", len(happened)
+        )
+        happened += [(second, row["worker"], row["channel"]) for row in rows]
+        town.time.forward(seconds=1)
+    assert sorted(happened) == sorted(expected)
+
+
 async def test_a_fault_in_quiet_hours_is_told_at_their_end_and_smoke_at_once(town: Town) -> None:
     """Put off, not dropped."""
     now = datetime.now(UTC).astimezone(CHINA)

@@ -110,6 +110,8 @@ def test_a_note_calls_nobody_and_text_beyond_the_limit_is_not_read() -> None:
     assert places(CARE_BODY, Severity.NOTE) == ["severity"]
     assert places(b" " * (MAX_BYTES + 1)) == [""]
     assert places(b"\xff{") == [""]
+    assert places(b"[" * (MAX_BYTES - 1)) == [""]
+    assert places(b'{"steps": [{"after_s": ' + b"9" * 5000 + b"}]}") == ["[...][0][...]"]
     assert places(None) == [""]
 
 
