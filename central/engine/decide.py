@@ -114,7 +114,7 @@ def begin(policy: Policy, now: datetime, *, life: bool) -> tuple[Effect, ...]:
     if not policy.steps:
         return ()
     if not life and (at := policy.awake(now)) > now:
-        return (Schedule(DueKind.STEP, at, 0),)
+        return (Schedule(DueKind.STEP, at, 0, put_off=True),)
     gap = policy.gap_after(0)
     first = Notify(Purpose.ALARM, 0, policy.at(0).targets)
     return (first,) if gap is None else (Schedule(DueKind.STEP, now + gap, 1), first)
@@ -201,7 +201,7 @@ def _round(alarm: Alarm, row: Row, policy: Policy, now: datetime) -> tuple[Alarm
         # They are still being called: tell the first again, and let the climb go on where it is. Starting
         # it anew would let smoke that comes and goes keep it at its foot for ever.
         if not alarm.life and (at := policy.awake(now)) > now:  # nothing climbs before then
-            return after, (Schedule(DueKind.STEP, at, 0),)
+            return after, (Schedule(DueKind.STEP, at, 0, put_off=True),)
         return after, (Notify(Purpose.ALARM, 0, policy.at(0).targets),)
     over = (Cancel(DueKind.DISPOSITION), Cancel(DueKind.STILL_ACTIVE))
     return after, (*over, *begin(policy, now, life=alarm.life))

@@ -48,6 +48,8 @@ class Schedule(Struct, frozen=True):
     kind: DueKind
     at: datetime
     step: int = 0
+    put_off: bool = False
+    """It would be done now, but for quiet hours."""
 
 
 class Cancel(Struct, frozen=True):

@@ -116,9 +116,12 @@ async def _do(
 ) -> None:
     for effect in effects:
         match effect:
-            case Schedule(kind, at, step):
+            case Schedule(kind, at, step, put_off):
                 row = DueRow(alarm.round, step, at)
                 await work.schedule(alarm.id, kind, row, only_forward=passing)
+                if put_off:
+                    said = {"step": step, "until": at.isoformat()}
+                    work.log(Line(alarm.id, "postponed", Reason.QUIET_HOURS, detail=said))
             case Cancel(kind):
                 work.cancel(alarm.id, kind)
             case Notify():

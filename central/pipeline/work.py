@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from central.engine.book import Book
 from central.engine.effects import DueKind
 from central.engine.model import Alarm, AlarmState, Condition
 from central.engine.policy import Policy
@@ -79,6 +80,7 @@ class Work:
         self._known_duties: set[tuple[str | None, str]] = set()
         self._people = People()
         self._told: dict[Duty, list[Recipient]] = {}
+        self._book: Book | None = None
         self._lines: list[Line] = []
         self._known_due: set[int] = set()
         self._due: dict[due.Key, DueRow] = {}
@@ -209,7 +211,7 @@ class Work:
         """Look up, once, who has a duty towards these (grid, area), and whom their policies name."""
         asked = {place for place in places if place not in self._known_duties}
         if asked:
-            book = await policies.book(self.tx)
+            book = await self._policies()
             named = {name for grid, area in asked for name in book.named(area, grid)}
             await people.learn(self.tx, self._people, asked, named)
             self._known_duties |= asked
@@ -228,7 +230,13 @@ class Work:
 
     async def policy_for(self, condition: Condition, area: str, grid: str | None) -> Policy:
         """The climb of a condition at a place."""
-        return (await policies.book(self.tx)).policy_for(condition, area, grid)
+        return (await self._policies()).policy_for(condition, area, grid)
+
+    async def _policies(self) -> Book:
+        """The same for all of this work: whom a policy names has been looked up with the people of a place."""
+        if self._book is None:
+            self._book = await policies.book(self.tx)
+        return self._book
 
     def tell(self, messages: Sequence[Planned]) -> None:
         """Messages to people, for now."""

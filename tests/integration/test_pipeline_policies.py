@@ -164,6 +164,8 @@ async def test_a_fault_in_quiet_hours_is_told_at_their_end_and_smoke_at_once(tow
     )
     await send(town, batch([event(1, A, Condition.LOW_BATTERY), event(2, A, SMOKE)]))
     assert await town.told() == [("primary", "alarm", 1, 0)]
+    lines = await town.rows("SELECT reason, detail FROM alarm_log WHERE what = 'postponed'")
+    assert [(line["reason"], line["detail"]["step"]) for line in lines] == [("quiet_hours", 0)]
     town.time.forward(hours=1, minutes=58)
     await due(town)
     assert ("lead", "alarm", 1, 0) not in await town.told()

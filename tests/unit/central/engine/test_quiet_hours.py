@@ -34,7 +34,7 @@ def alarm(severity: Severity, condition: Condition) -> Alarm:
 def test_a_low_battery_at_three_is_told_at_seven_and_climbs_from_there() -> None:
     """Nothing at three; the first step at the end of the quiet hours, the second an hour later."""
     opened = observe(None, Observed(Seen.PRESENT, Severity.CARE, THREE), CARE, THREE)
-    assert opened.effects[1:] == (Schedule(DueKind.STEP, SEVEN, 0),)
+    assert opened.effects[1:] == (Schedule(DueKind.STEP, SEVEN, 0, put_off=True),)
     low = alarm(Severity.CARE, Condition.LOW_BATTERY)
     told = fire(low, DueKind.STEP, 0, SEVEN, CARE, SEVEN).effects
     assert [one.step for one in told if isinstance(one, Notify)] == [0]
@@ -47,7 +47,7 @@ def test_what_falls_due_in_quiet_hours_waits_for_their_end() -> None:
     """Also a step that was planned before, under another policy."""
     decision = fire(alarm(Severity.CARE, Condition.FAULT), DueKind.STEP, 1, THREE, CARE, THREE)
     assert decision.reason is Reason.QUIET_HOURS
-    assert decision.effects == (Schedule(DueKind.STEP, SEVEN, 1),)
+    assert decision.effects == (Schedule(DueKind.STEP, SEVEN, 1, put_off=True),)
 
 
 def test_smoke_is_told_whatever_the_hour() -> None:
