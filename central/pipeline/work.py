@@ -233,7 +233,7 @@ class Work:
         return (await self._policies()).policy_for(condition, area, grid)
 
     async def _policies(self) -> Book:
-        """The same for all of this work: whom a policy names has been looked up with the people of a place."""
+        """The same for all of this work: whom a policy names is looked up with the people of a place."""
         if self._book is None:
             self._book = await policies.book(self.tx)
         return self._book
