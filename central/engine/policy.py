@@ -119,6 +119,13 @@ LIFE = Policy(
     disposition_targets=(_T.DISPATCHER,),
     still_active_after=timedelta(minutes=20),
 )
+
+
+def last_resort(policy: Policy, step: int) -> tuple[str, ...]:
+    """Whom a life alarm calls when its last step reaches nobody: people change after a policy was saved."""
+    return LIFE.steps[-1].targets if step + 1 >= len(policy.steps) else ()
+
+
 _LATER = Step(timedelta(minutes=30), (_T.DISPATCHER,))
 UNWATCHED = Policy(steps=(Step(timedelta(0), (_T.COMMUNITY_LEAD,)), _LATER))
 UNWATCHED_HARDWARE = Policy(steps=(Step(timedelta(0), (_T.COMMUNITY_LEAD, _T.INSTALLER)), _LATER))

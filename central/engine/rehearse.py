@@ -14,7 +14,7 @@ from central.engine.decide import begin
 from central.engine.due import fire, pass_over
 from central.engine.effects import Cancel, DueKind, Effect, Notify, Schedule
 from central.engine.model import Alarm, AlarmState, Condition
-from central.engine.policy import SEVERITY, Policy
+from central.engine.policy import SEVERITY, Policy, last_resort
 
 Who = Callable[[str, datetime], Sequence[str]]
 """A target and a moment in, the workers whom it reaches then out."""
@@ -65,9 +65,17 @@ class _Rehearsal:
                     self._tell(effect, passing=passing)
 
     def _tell(self, notify: Notify, *, passing: bool) -> None:
-        found = [worker for target in notify.targets for worker in self._who(target, self._now)]
-        told = Told(self._now, notify.step, notify.targets, tuple(dict.fromkeys(found)))
+        targets = notify.targets
+        workers = self._reached(targets)
+        if not workers and self._alarm.life and (others := last_resort(self._policy, notify.step)):
+            targets = others
+            workers = self._reached(targets)
+        told = Told(self._now, notify.step, targets, workers)
         self._told.append(told)
         if not told.workers:
             following = pass_over(notify.step, self._policy, self._now)
             self._do(following, passing=passing or notify.step == 0)
+
+    def _reached(self, targets: Sequence[str]) -> tuple[str, ...]:
+        found = (worker for target in targets for worker in self._who(target, self._now))
+        return tuple(dict.fromkeys(found))

@@ -73,13 +73,15 @@ def on_duty(
 ) -> list[str]:
     """Those who are to be told for a duty at a moment, each once.
 
-    `reachable` are the workers who are active and have a way to be told; empty only when no holder is.
+    `reachable` are the workers who are active and have a way to be told. Empty only when none of
+    the holders is, nor anybody who stands in for one.
     """
-    levels = [_workers(level, at, reachable) for level in _levels(holders)]
+    levels = [_workers(level, at) for level in _levels(holders)]
     for workers in levels:
         if there := present(workers, leaves, reachable, at):
             return there
-    return next((workers for workers in levels if workers), [])
+    away = ([worker for worker in workers if worker in reachable] for workers in levels)
+    return next((workers for workers in away if workers), [])
 
 
 def present(
@@ -107,8 +109,9 @@ def uncovered(
 
     Empty for a duty that nobody has: that is no matter of hours.
     """
-    rostered = [holder for holder in holders if holder.shift is not None]
-    asked = rostered or [holder for holder in holders if holder.worker in reachable]
+    asked = [holder for holder in holders if holder.shift is not None]
+    if not asked and any(holder.worker in reachable for holder in holders):
+        asked = list(holders)
     if not asked:
         return []
     found: list[tuple[datetime, datetime]] = []
@@ -138,9 +141,8 @@ def _levels(holders: Sequence[Holder]) -> tuple[list[Holder], ...]:
     return grid, area, [one for one in holders if one.shift is None]
 
 
-def _workers(holders: Iterable[Holder], at: datetime, reachable: Collection[str]) -> list[str]:
-    held = (one.worker for one in holders if one.shift is None or one.shift.covers(at))
-    return [worker for worker in dict.fromkeys(held) if worker in reachable]
+def _workers(holders: Iterable[Holder], at: datetime) -> list[str]:
+    return list(dict.fromkeys(one.worker for one in holders if one.shift is None or one.shift.covers(at)))
 
 
 def _turns(

@@ -26,7 +26,7 @@ from central.engine.effects import (
     Schedule,
 )
 from central.engine.model import Alarm, Condition, Reason, Severity
-from central.engine.policy import SEVERITY, Policy
+from central.engine.policy import SEVERITY, Policy, last_resort
 from central.notifier.plan import Notice, Recipient, plan
 from central.pipeline.work import Work
 from central.store.alarms import Line
@@ -145,8 +145,8 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
     if notify.purpose is Purpose.ALARM and notify.step > 0:
         work.forward(forwarding.raised(alarm))
     reached = await _reach(work, alarm, notify)
-    if not reached and notify.purpose is Purpose.DISPOSITION:
-        notify = replace(notify, targets=policy.steps[-1].targets)
+    if not reached and (others := _others(alarm, notify, policy)):
+        notify = replace(notify, targets=others)
         reached = await _reach(work, alarm, notify)
     said = {"purpose": notify.purpose.value, "step": notify.step, "targets": list(notify.targets)}
     if reached:
@@ -166,6 +166,13 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
     work.log(Line(alarm.id, "skipped", Reason.NO_RECIPIENT, detail=said))
     if notify.purpose is Purpose.ALARM:
         await _pass_over(work, alarm, notify.step, policy, from_first=passing or notify.step == 0)
+
+
+def _others(alarm: Alarm, notify: Notify, policy: Policy) -> tuple[str, ...]:
+    """Who is told instead of people of whom nobody can be."""
+    if notify.purpose is Purpose.DISPOSITION:
+        return policy.steps[-1].targets
+    return last_resort(policy, notify.step) if alarm.life else ()
 
 
 async def _pass_over(work: Work, alarm: Alarm, step: int, policy: Policy, *, from_first: bool) -> None:

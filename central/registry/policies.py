@@ -138,6 +138,10 @@ async def save(
     places = await policies.places(tx, area=area, grid=grid)
     if not places:
         raise MissingError([_no_place(area, grid)])
+    first = places[0]
+    empty = _of_homes(places)
+    if key[1] is Severity.LIFE and grid is None:  # smoke whose address is unknown is of the area alone
+        places += [Homes(one, None, 1) for one in dict.fromkeys(place.area for place in places)]
     known = People()
     await people.learn(tx, known, [(one.grid, one.area) for one in places], names_of(policy))
     unreached = [one for one in places if not _reaches(policy, key[1], known, one, tx.now)]
@@ -145,8 +149,7 @@ async def save(
         raise RegistryError([_nobody(one, key[1]) for one in bad[:PLACES_TOLD]])
     await policies.save(tx, key, write(policy), by)
     await _note(tx, "save_policy", key, by, from_where, {"policy": write(policy)})
-    first = places[0]
-    return [*_of_homes(places), *_of_names(policy, known, first, tx.now)]
+    return [*empty, *_of_names(policy, known, first, tx.now)]
 
 
 async def drop(

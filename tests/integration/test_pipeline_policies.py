@@ -13,6 +13,7 @@ from central import pipeline
 from central.engine.model import Act, ActKind
 from central.engine.policy import CHINA
 from central.registry import policies, rosters
+from central.registry.errors import RegistryError
 from central.registry.rosters import Away, Shift
 from tests.harness.town import Town, batch, event, open_town, send
 from wire.messages import Condition, EventKind
@@ -121,6 +122,27 @@ async def test_a_named_person_who_cannot_be_reached_is_skipped_at_once_and_said_
     assert await town.told() == [("desk", "alarm", 1, 1)]
     lines = await town.rows("SELECT what, detail FROM alarm_log WHERE what = 'skipped'")
     assert [line["detail"]["targets"] for line in lines] == [["worker:backup"]]
+
+
+async def test_a_life_policy_whose_people_have_left_calls_everybody_who_has_a_duty(town: Town) -> None:
+    """It reached somebody when it was saved; that it does not any more must cost nobody's life."""
+    body = {"steps": [{"after_s": 0, "tell": ["worker:fitter", "installer"]}], "repeat_s": 60}
+    await save(town, body)
+    await town.do("UPDATE worker SET active = false WHERE id = 'fitter'")
+    await send(town, batch([event(1, A, SMOKE)]))
+    assert {worker for worker, *_ in await town.told()} == {"primary", "backup", "lead", "desk"}
+    async with town.store.transaction() as tx:
+        played = await policies.simulate(tx, area=None, grid="g1", condition="smoke")
+    assert {one.worker for one in played.lines} == {"primary", "backup", "lead", "desk"}
+    assert any("fitter" in warning for warning in played.warnings)
+
+
+async def test_smoke_of_unknown_address_must_reach_somebody_too(town: Town) -> None:
+    """A policy for a whole area whose last step only a grid's people have is refused."""
+    body = {"steps": [{"after_s": 0, "tell": ["grid_primary", "grid_backup"]}], "repeat_s": 60}
+    with pytest.raises(RegistryError, match="its last step reaches nobody in area street"):
+        await save(town, body, area="street")
+    await save(town, body, grid="g1")
 
 
 async def test_what_is_simulated_is_what_happens(town: Town) -> None:

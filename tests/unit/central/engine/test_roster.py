@@ -67,6 +67,7 @@ def test_who_is_on_leave_is_replaced_or_passed_over_and_told_when_there_is_no_ot
     assert on_duty([Holder(LI)], [away(LI)], EVERYBODY, now) == [LI]
     assert on_duty([Holder(LI)], [away(LI, WANG), away(WANG)], EVERYBODY, now) == [LI]
     assert on_duty([Holder(LI)], [away(LI, WANG)], {LI}, now) == [LI]
+    assert on_duty([Holder(LI)], [away(LI, WANG)], {WANG}, now) == [WANG]  # cannot be reached, and is away
     night = at(2, 21)
     assert on_duty([Holder(LI), Holder(WANG, NIGHTS)], [away(WANG)], EVERYBODY, night) == [LI]
 
