@@ -189,7 +189,7 @@ async def fire_point_list(args: argparse.Namespace, store: Store) -> None:
         await forward.give_addresses(tx)
         found = await forward.addresses(tx)
     names = forward.Address._fields
-    _table(args, [one._asdict() for one in found], names, found)
+    print_table(args, [one._asdict() for one in found], names, found)
 
 
 async def bus_add(args: argparse.Namespace, store: Store) -> None:
