@@ -30,6 +30,7 @@ FIGURES_S = 5.0
 MINUTES_S = 30.0
 HOURS_S = 300.0
 TRENDS_S = 60.0
+DUTIES_S = 60.0
 _TRENDS_FOR_S = 20.0
 """Then the next tick goes on: parts are judged once a day, whenever in the day that is."""
 KEEPING_S = 3600.0
@@ -76,6 +77,7 @@ class Jobs:
             "minutes": MINUTES_S,
             "hours": HOURS_S,
             "trends": TRENDS_S,
+            "duties": DUTIES_S,
         }
 
     async def run(self) -> None:
@@ -89,6 +91,7 @@ class Jobs:
             "minutes": partial(self._roll, roller.minutes),
             "hours": partial(self._roll, roller.hours_and_days),
             "trends": self._trends,
+            "duties": self._duties,
         }
         for name, every_s in self.ticks.items():
             self._scheduler.add_job(
@@ -191,6 +194,14 @@ class Jobs:
                 if await alarms.unanswered_life(tx):
                     return  # somebody waits to be told: that comes first
                 if not await pipeline.judge_trends(tx, self._profiles):
+                    return
+
+    async def _duties(self) -> None:
+        async with self._store.transaction() as tx:
+            await pipeline.judge_policies(tx)
+        while True:
+            async with self._store.transaction() as tx:
+                if not await pipeline.look_ahead(tx):
                     return
 
     async def _keeping(self) -> None:

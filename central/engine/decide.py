@@ -109,10 +109,12 @@ def still_active(alarm: Alarm, policy: Policy, now: datetime) -> Decision:
     return Decision(after, Reason.STILL_ACTIVE, effects, "still_active")
 
 
-def begin(policy: Policy, now: datetime) -> tuple[Effect, ...]:
-    """The climb from its foot."""
+def begin(policy: Policy, now: datetime, *, life: bool) -> tuple[Effect, ...]:
+    """The climb from its foot; what is not life waits for the end of quiet hours."""
     if not policy.steps:
         return ()
+    if not life and (at := policy.awake(now)) > now:
+        return (Schedule(DueKind.STEP, at, 0, put_off=True),)
     gap = policy.gap_after(0)
     first = Notify(Purpose.ALARM, 0, policy.at(0).targets)
     return (first,) if gap is None else (Schedule(DueKind.STEP, now + gap, 1), first)
@@ -121,11 +123,11 @@ def begin(policy: Policy, now: datetime) -> tuple[Effect, ...]:
 def _open(observed: Observed, policy: Policy, now: datetime) -> Decision:
     if observed.seen is not Seen.PRESENT:
         return Decision(None, Reason.NOTHING_OPEN)
-    late = now - observed.at > LATE_AFTER
+    late, life = now - observed.at > LATE_AFTER, observed.severity is Severity.LIFE
     if not observed.older:
         opened = Open(AlarmState.ACTIVE_UNACKNOWLEDGED, late)
-        return Decision(None, Reason.FIRST_ASSERT, (opened, *begin(policy, now)), "opened")
-    if observed.severity is not Severity.LIFE:
+        return Decision(None, Reason.FIRST_ASSERT, (opened, *begin(policy, now, life=life)), "opened")
+    if not life:
         return Decision(None, Reason.OLDER_THAN_KNOWN)
     if observed.covered:
         return Decision(None, Reason.COVERED)
@@ -136,7 +138,7 @@ def _open(observed: Observed, policy: Policy, now: datetime) -> Decision:
             opened = Open(AlarmState.ACTIVE_UNKNOWN, late)
         case _:
             opened = Open(AlarmState.ACTIVE_UNACKNOWLEDGED, late)
-    return Decision(None, Reason.LATE_ASSERT, (opened, *begin(policy, now)), "opened")
+    return Decision(None, Reason.LATE_ASSERT, (opened, *begin(policy, now, life=life)), "opened")
 
 
 def _assert(alarm: Alarm, policy: Policy, now: datetime) -> Decision:
@@ -198,9 +200,11 @@ def _round(alarm: Alarm, row: Row, policy: Policy, now: datetime) -> tuple[Alarm
     if not alarm.acknowledged:
         # They are still being called: tell the first again, and let the climb go on where it is. Starting
         # it anew would let smoke that comes and goes keep it at its foot for ever.
+        if not alarm.life and (at := policy.awake(now)) > now:  # nothing climbs before then
+            return after, (Schedule(DueKind.STEP, at, 0, put_off=True),)
         return after, (Notify(Purpose.ALARM, 0, policy.at(0).targets),)
     over = (Cancel(DueKind.DISPOSITION), Cancel(DueKind.STILL_ACTIVE))
-    return after, (*over, *begin(policy, now))
+    return after, (*over, *begin(policy, now, life=alarm.life))
 
 
 def _taken(after: Alarm, policy: Policy, now: datetime) -> tuple[Effect, ...]:

@@ -12,6 +12,9 @@ from central.engine.policy import Policy
 
 def fire(alarm: Alarm, kind: DueKind, step: int, due_at: datetime, policy: Policy, now: datetime) -> Decision:
     """One due row (its `step`, its time `due_at`) of one alarm."""
+    at = policy.awake(now)
+    if at > now and not alarm.life:
+        return Decision(alarm, Reason.QUIET_HOURS, (Schedule(kind, at, step, put_off=True),))
     match kind:
         case DueKind.STEP:
             return _step(alarm, step, due_at, policy, now)

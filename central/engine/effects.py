@@ -8,7 +8,6 @@ from enum import StrEnum
 from msgspec import Struct
 
 from central.engine.model import Alarm, AlarmState, Reason
-from central.engine.policy import Target
 
 
 class DueKind(StrEnum):
@@ -35,11 +34,12 @@ class Open(Struct, frozen=True):
 
 
 class Notify(Struct, frozen=True):
-    """Tell whoever has one of these duties; for purpose alarm, a step that reaches nobody is passed over."""
+    """Tell whoever these targets are; for purpose alarm, a step that reaches nobody is passed over."""
 
     purpose: Purpose
     step: int
-    targets: tuple[Target, ...]
+    targets: tuple[str, ...]
+    """As in `central.engine.policy.Step`."""
 
 
 class Schedule(Struct, frozen=True):
@@ -48,6 +48,8 @@ class Schedule(Struct, frozen=True):
     kind: DueKind
     at: datetime
     step: int = 0
+    put_off: bool = False
+    """It would be done now, but for quiet hours."""
 
 
 class Cancel(Struct, frozen=True):

@@ -2,12 +2,13 @@
 
 Times are `timedelta`s counted from the start of a round (an alarm opens, or becomes unacknowledged again).
 The climb of a life alarm never ends by itself: the last step repeats until a person takes the alarm.
+What stands here holds wherever nobody has saved a policy of their own: `policy_body`, `book`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta, timezone
 from enum import StrEnum
 
 from central.engine.model import Condition, Severity
@@ -23,12 +24,47 @@ class Target(StrEnum):
     INSTALLER = "installer"
 
 
+CHINA = timezone(timedelta(hours=8))
+"""Asia/Shanghai: the clock of quiet hours and rosters. It has had no summer time since 1991."""
+WORKER = "worker:"
+"""A target that is a person and not a duty: this and the worker's id."""
+
+
+def named(target: str) -> str | None:
+    """The id of the worker that a target names; None for a duty."""
+    return target.removeprefix(WORKER) if target.startswith(WORKER) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """After `delay` from the start of the round these are told."""
 
     delay: timedelta
-    targets: tuple[Target, ...]
+    targets: tuple[str, ...]
+    """Duties (`Target`) and persons (`worker:<id>`)."""
+    parallel: bool = False
+    """Each person by all of their contacts at once; else by the first, and by the next when that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Hours of China's clock in which nobody is told; `ends` before `begins` lies on the next day."""
+
+    begins: time
+    ends: time
+
+    def over(self, at: datetime) -> datetime:
+        """The moment itself, or the end of the quiet hours that it falls into."""
+        local = at.astimezone(CHINA)
+        clock = local.time()
+        if self.begins < self.ends:
+            inside = self.begins <= clock < self.ends
+        else:
+            inside = clock >= self.begins or clock < self.ends
+        if not inside:
+            return at
+        end = datetime.combine(local.date(), self.ends, CHINA)
+        return (end if end > local else end + timedelta(days=1)).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +76,15 @@ class Policy:
     """How often the last step is done again; None: the climb ends with it."""
     disposition_after: timedelta | None = None
     """After the acknowledgement, without a disposition: `disposition_targets` are told, again and again."""
-    disposition_targets: tuple[Target, ...] = ()
+    disposition_targets: tuple[str, ...] = ()
     still_active_after: timedelta | None = None
     """Still active so long after the acknowledgement: a new round."""
+    quiet: Quiet | None = None
+    """What would be told in these hours is told at their end. Never of a life alarm."""
+
+    def awake(self, at: datetime) -> datetime:
+        """The moment itself, or when the quiet hours end that it falls into."""
+        return at if self.quiet is None else self.quiet.over(at)
 
     def at(self, step: int) -> Step:
         """Step number `step` (0-based); beyond the last one it is the last."""
@@ -77,6 +119,13 @@ LIFE = Policy(
     disposition_targets=(_T.DISPATCHER,),
     still_active_after=timedelta(minutes=20),
 )
+
+
+def last_resort(policy: Policy, step: int) -> tuple[str, ...]:
+    """Whom a life alarm calls when its last step reaches nobody: people change after a policy was saved."""
+    return LIFE.steps[-1].targets if step + 1 >= len(policy.steps) else ()
+
+
 _LATER = Step(timedelta(minutes=30), (_T.DISPATCHER,))
 UNWATCHED = Policy(steps=(Step(timedelta(0), (_T.COMMUNITY_LEAD,)), _LATER))
 UNWATCHED_HARDWARE = Policy(steps=(Step(timedelta(0), (_T.COMMUNITY_LEAD, _T.INSTALLER)), _LATER))
@@ -135,7 +184,7 @@ _HARDWARE = frozenset(
 
 
 def policy_for(condition: Condition) -> Policy:
-    """The climb of a condition."""
+    """The climb of a condition where no policy is on record."""
     match SEVERITY[condition]:
         case Severity.LIFE:
             return LIFE

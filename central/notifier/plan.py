@@ -6,7 +6,7 @@ another channel of the same person has its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -56,17 +56,29 @@ class Planned(Struct, frozen=True):
     urgent: bool
 
 
-def plan(notice: Notice, recipients: Sequence[Recipient]) -> tuple[Planned, ...]:
+def plan(notice: Notice, recipients: Sequence[Recipient], *, parallel: bool = False) -> tuple[Planned, ...]:
     """One message for each person, by their first contact; a person named twice is told once.
 
-    A person without any contact gets none: the caller sees it by the missing worker.
+    With `parallel` one by each of their contacts, all at once. A person without any contact gets none: the
+    caller sees it by the missing worker.
     """
-    planned: dict[str, Planned] = {}
+    planned: dict[str, tuple[Planned, ...]] = {}
     for recipient in recipients:
         if recipient.contacts and recipient.worker not in planned:
             contacts = sorted(recipient.contacts, key=lambda contact: contact.rank)
-            planned[recipient.worker] = _planned(notice, recipient.worker, contacts[0], repeated=False)
-    return tuple(planned.values())
+            first = _planned(notice, recipient.worker, contacts[0], repeated=False)
+            planned[recipient.worker] = (first, *(_others(first, contacts) if parallel else ()))
+    return tuple(message for messages in planned.values() for message in messages)
+
+
+def _others(planned: Planned, contacts: Sequence[Contact]) -> Iterator[Planned]:
+    doors = {(planned.channel, planned.address)}
+    following = fall_back(planned, contacts)
+    while following is not None:
+        if (following.channel, following.address) not in doors:
+            yield following
+        doors.add((following.channel, following.address))
+        following = fall_back(following, contacts)
 
 
 def fall_back(planned: Planned, contacts: Sequence[Contact]) -> Planned | None:

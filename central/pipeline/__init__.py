@@ -3,6 +3,7 @@
 Law of this room: state, log, due rows and deliveries of one cause commit together or not at all.
 """
 
+from central.pipeline.duties import judge_policies, look_ahead
 from central.pipeline.events import Came, take_events
 from central.pipeline.people import act
 from central.pipeline.readings import Arrival, take_readings
@@ -18,7 +19,9 @@ __all__ = [
     "Envelope",
     "act",
     "envelope",
+    "judge_policies",
     "judge_trends",
+    "look_ahead",
     "run_due",
     "sweep",
     "take_beats",

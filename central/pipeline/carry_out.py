@@ -26,7 +26,7 @@ from central.engine.effects import (
     Schedule,
 )
 from central.engine.model import Alarm, Condition, Reason, Severity
-from central.engine.policy import SEVERITY, Policy, policy_for
+from central.engine.policy import SEVERITY, Policy, last_resort
 from central.notifier.plan import Notice, Recipient, plan
 from central.pipeline.work import Work
 from central.store.alarms import Line
@@ -116,9 +116,12 @@ async def _do(
 ) -> None:
     for effect in effects:
         match effect:
-            case Schedule(kind, at, step):
+            case Schedule(kind, at, step, put_off):
                 row = DueRow(alarm.round, step, at)
                 await work.schedule(alarm.id, kind, row, only_forward=passing)
+                if put_off:
+                    said = {"step": step, "until": at.isoformat()}
+                    work.log(Line(alarm.id, "postponed", Reason.QUIET_HOURS, detail=said))
             case Cancel(kind):
                 work.cancel(alarm.id, kind)
             case Notify():
@@ -133,17 +136,17 @@ async def _hasten(work: Work, alarm: Alarm) -> None:
     row = await work.due_row(alarm.id, DueKind.STEP)
     if row is None:
         return
-    decision = fire(alarm, DueKind.STEP, row.step, work.now, policy_for(alarm.condition), work.now)
+    decision = fire(alarm, DueKind.STEP, row.step, work.now, await work.policy(alarm), work.now)
     await _do(work, alarm, decision.effects, Reason.SOURCE_SILENT)
 
 
 async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, passing: bool) -> None:
-    policy = policy_for(alarm.condition)
+    policy = await work.policy(alarm)
     if notify.purpose is Purpose.ALARM and notify.step > 0:
         work.forward(forwarding.raised(alarm))
     reached = await _reach(work, alarm, notify)
-    if not reached and notify.purpose is Purpose.DISPOSITION:
-        notify = replace(notify, targets=policy.steps[-1].targets)
+    if not reached and (others := _others(alarm, notify, policy)):
+        notify = replace(notify, targets=others)
         reached = await _reach(work, alarm, notify)
     said = {"purpose": notify.purpose.value, "step": notify.step, "targets": list(notify.targets)}
     if reached:
@@ -154,7 +157,8 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
             step=notify.step,
             urgent=alarm.life,
         )
-        work.tell(plan(notice, reached))
+        parallel = notify.purpose is Purpose.ALARM and policy.at(notify.step).parallel
+        work.tell(plan(notice, reached, parallel=parallel))
         workers = [recipient.worker for recipient in reached]
         told = {**said, "workers": workers}
         work.log(Line(alarm.id, "told", reason, from_state=alarm.state, to_state=alarm.state, detail=told))
@@ -162,6 +166,13 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
     work.log(Line(alarm.id, "skipped", Reason.NO_RECIPIENT, detail=said))
     if notify.purpose is Purpose.ALARM:
         await _pass_over(work, alarm, notify.step, policy, from_first=passing or notify.step == 0)
+
+
+def _others(alarm: Alarm, notify: Notify, policy: Policy) -> tuple[str, ...]:
+    """Who is told instead of people of whom nobody can be."""
+    if notify.purpose is Purpose.DISPOSITION:
+        return policy.steps[-1].targets
+    return last_resort(policy, notify.step) if alarm.life else ()
 
 
 async def _pass_over(work: Work, alarm: Alarm, step: int, policy: Policy, *, from_first: bool) -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from central.engine.decide import Observed, Seen, observe
 from central.engine.effects import Decision
 from central.engine.model import Alarm, Condition, Severity
-from central.engine.policy import SEVERITY, policy_for
+from central.engine.policy import SEVERITY
 from central.pipeline.carry_out import Birth, Cause, carry_out
 from central.pipeline.work import Work
 from central.store import sources
@@ -60,7 +60,7 @@ async def silence(work: Work, found: list[Alarm], cause: Cause) -> int:
     changed = 0
     for before in found:
         seen = Observed(Seen.UNKNOWN, before.severity, work.now)
-        decision = observe(before, seen, policy_for(before.condition), work.now)
+        decision = observe(before, seen, await work.policy(before), work.now)
         await carry_out(work, before, decision, cause)
         changed += decision.what is not None
     return changed
@@ -72,7 +72,7 @@ async def end_for_owner(work: Work, told: Told, part: str, present: frozenset[Co
         if before.gateway == told.gateway or before.condition in present or before.event_at > told.at:
             continue
         seen = Observed(Seen.ABSENT, before.severity, told.at)
-        decision = observe(before, seen, policy_for(before.condition), work.now)
+        decision = observe(before, seen, await work.policy(before), work.now)
         await carry_out(work, before, decision, Cause(event=told.event))
 
 
@@ -92,10 +92,15 @@ async def _decide(
     covered = older and before is None and severity is Severity.LIFE and await work.covered(*source, told.at)
     known = last.seen if last else None
     observed = Observed(seen, severity, told.at, older=older, known=known, covered=covered)
-    decision = observe(before, observed, policy_for(source.condition), work.now)
-    birth = None
+    may_open = not older or (severity is Severity.LIFE and not covered)
+    place, birth = Place(told.area), None
+    if before is not None:
+        place = Place(before.area, before.grid)
+    elif seen is Seen.PRESENT and may_open and not placeless:
+        place = await _place(work, told, source.part)
+    policy = await work.policy_for(source.condition, place.area, place.grid)
+    decision = observe(before, observed, policy, work.now)
     if before is None and decision.effects:
-        place = Place(told.area) if placeless else await _place(work, told, source.part)
         birth = Birth(source.condition, told.gateway, source.part, place, told.at, detail)
     await carry_out(work, before, decision, Cause(event=told.event), birth)
     return decision

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from central.engine.decide import Observed, Seen, observe
 from central.engine.model import Alarm, Condition, Reason
-from central.engine.policy import SEVERITY, policy_for
+from central.engine.policy import SEVERITY
 from central.pipeline.carry_out import Birth, Cause, carry_out
 from central.pipeline.work import Work
 from central.store import sources
@@ -44,7 +44,7 @@ async def raise_own(
     if place is None:
         place = await sources.gateway_place(work.tx, gateway, area) if gateway else Place(area, known=True)
     seen = Observed(Seen.PRESENT, SEVERITY[condition], work.now)
-    decision = observe(None, seen, policy_for(condition), work.now)
+    decision = observe(None, seen, await work.policy_for(condition, place.area, place.grid), work.now)
     birth = Birth(condition, gateway, part, place, work.now, detail)
     cause = Cause(event=event, detail={"reason": reason.value})
     opened = await carry_out(work, None, decision, cause, birth)
@@ -74,5 +74,5 @@ async def end_own(
     if before is None:
         return None
     seen = Observed(Seen.ABSENT, before.severity, work.now)
-    decision = observe(before, seen, policy_for(condition), work.now)
+    decision = observe(before, seen, await work.policy(before), work.now)
     return await carry_out(work, before, decision, Cause(detail={"reason": reason.value}))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from central.engine import decide
 from central.engine.model import Act, Alarm, NotAllowed
-from central.engine.policy import policy_for
 from central.pipeline.carry_out import Cause, carry_out
 from central.pipeline.work import together
-from central.store import alarms
+from central.store import alarms, policies
 from central.store.pool import Tx
 
 
@@ -21,8 +20,9 @@ async def act(tx: Tx, alarm_id: int, act: Act, who: str, from_where: str) -> Ala
     if not found:
         raise NotAllowed("没有这个警情", f"there is no alarm {alarm_id}")
     before = found[0]
+    policy = (await policies.book(tx)).policy_for(before.condition, before.area, before.grid)
     try:
-        decision = decide.act(before, act, who, policy_for(before.condition), tx.now)
+        decision = decide.act(before, act, who, policy, tx.now)
     except NotAllowed as refused:
         if refused.by is None or before.closed_at is not None:
             raise

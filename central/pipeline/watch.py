@@ -12,7 +12,6 @@ import structlog
 
 from central.engine.due import fire
 from central.engine.model import Alarm, Condition, Reason
-from central.engine.policy import policy_for
 from central.pipeline.carry_out import Cause, carry_out
 from central.pipeline.judge import silence
 from central.pipeline.own import end_own, raise_own
@@ -90,7 +89,7 @@ async def _climb(work: Work, alarm: Alarm) -> int:
         if waiting is None:
             return done
         kind, row = waiting
-        decision = fire(alarm, kind, row.step, row.due_at, policy_for(alarm.condition), work.now)
+        decision = fire(alarm, kind, row.step, row.due_at, await work.policy(alarm), work.now)
         alarm = await carry_out(work, alarm, decision, Cause()) or alarm
     return _ROUNDS
 

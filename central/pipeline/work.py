@@ -13,16 +13,17 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from central.engine.book import Book
 from central.engine.effects import DueKind
 from central.engine.model import Alarm, AlarmState, Condition
-from central.engine.policy import Target
+from central.engine.policy import Policy
 from central.forwarding import News
 from central.notifier.plan import Planned, Recipient
-from central.store import alarms, deliveries, due, forward, people, sources
+from central.store import alarms, deliveries, due, forward, people, policies, sources
 from central.store.alarms import Line
 from central.store.due import DueRow
 from central.store.errors import StoreConflict, StoreRefused
-from central.store.people import Duty
+from central.store.people import Duty, People
 from central.store.pool import Tx
 from central.store.savepoint import in_one_go, savepoint
 from central.store.sources import Place, Source, Word
@@ -77,7 +78,9 @@ class Work:
         self._ids: list[int] = []
         self._places: dict[tuple[str, datetime], Place | None] = {}
         self._known_duties: set[tuple[str | None, str]] = set()
-        self._people: dict[Duty, list[Recipient]] = {}
+        self._people = People()
+        self._told: dict[Duty, list[Recipient]] = {}
+        self._book: Book | None = None
         self._lines: list[Line] = []
         self._known_due: set[int] = set()
         self._due: dict[due.Key, DueRow] = {}
@@ -205,16 +208,35 @@ class Work:
         return self._places[detector, at] or Place(area)
 
     async def learn_people(self, places: Collection[tuple[str | None, str]]) -> None:
-        """Look up, once, who has a duty towards these (grid, area)."""
+        """Look up, once, who has a duty towards these (grid, area), and whom their policies name."""
         asked = {place for place in places if place not in self._known_duties}
         if asked:
-            self._people |= await people.recipients(self.tx, asked)
+            book = await self._policies()
+            named = {name for grid, area in asked for name in book.named(area, grid)}
+            await people.learn(self.tx, self._people, asked, named)
             self._known_duties |= asked
 
-    async def recipients(self, alarm: Alarm, target: Target) -> list[Recipient]:
-        """Those who have this duty towards an alarm's place."""
-        await self.learn_people(((alarm.grid, alarm.area),))
-        return self._people.get(Duty(alarm.grid, alarm.area, target), [])
+    async def recipients(self, alarm: Alarm, target: str) -> list[Recipient]:
+        """Those who have this duty towards an alarm's place now, or who are named by it."""
+        duty = Duty(alarm.grid, alarm.area, target)
+        if duty not in self._told:
+            await self.learn_people(((alarm.grid, alarm.area),))
+            self._told[duty] = self._people.told(duty, self.now)
+        return self._told[duty]
+
+    async def policy(self, alarm: Alarm) -> Policy:
+        """The climb of an alarm."""
+        return await self.policy_for(alarm.condition, alarm.area, alarm.grid)
+
+    async def policy_for(self, condition: Condition, area: str, grid: str | None) -> Policy:
+        """The climb of a condition at a place."""
+        return (await self._policies()).policy_for(condition, area, grid)
+
+    async def _policies(self) -> Book:
+        """The same for all of this work: whom a policy names is looked up with the people of a place."""
+        if self._book is None:
+            self._book = await policies.book(self.tx)
+        return self._book
 
     def tell(self, messages: Sequence[Planned]) -> None:
         """Messages to people, for now."""

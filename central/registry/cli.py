@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from central.registry import commands
+from central.engine.model import Condition
+from central.engine.policy import Target
+from central.registry import commands, duty_commands
 from central.registry.check import ROLES
 
 DEFAULT_CONFIG = "/etc/smokewatch/central.toml"
@@ -31,6 +33,8 @@ examples:
   smokewatch-central admin detector place d-0007 --profile smokewatch-reference \\
       --household xh-b1-301 --gateway gw-7 --bus line-1 --unit 3 --spot 卧室
   smokewatch-central admin detector remove d-0007
+  smokewatch-central admin policy simulate --grid xh-1 my.json  who would get what when, before it is saved
+  smokewatch-central admin policy set --grid xh-1 --severity life my.json
   smokewatch-central admin new-epoch                            after the database was restored
 """
 
@@ -50,6 +54,9 @@ def add_commands(subparsers: Subparsers) -> None:
     _add_buses(_group(things, "bus", "lines of a gateway"))
     _add_detectors(_group(things, "detector", "detectors and where they hang"))
     _add_workers(_group(things, "worker", "people on duty"))
+    _add_policies(_group(things, "policy", "who is told what when"))
+    _add_shifts(_group(things, "shift", "who has a duty at which hours"))
+    _add_leaves(_group(things, "leave", "who is away, and who stands in"))
     _listing(
         _group(things, "lane", "what is stored of each gateway's events"),
         "streams of events with their counts, to be held against `smokewatch-edge outbox`",
@@ -151,6 +158,71 @@ def _add_workers(group: Subparsers) -> None:
         switch.add_argument("id")
         switch.set_defaults(active=verb == "on")
         _work(switch, commands.worker_switch)
+
+
+def _add_policies(group: Subparsers) -> None:
+    show = _parser(group, "show", "policies on record; for a grid or an area what holds there")
+    _place(show)
+    show.add_argument("--json", action="store_true", help="as JSON")
+    _work(show, duty_commands.policy_show)
+    save = _parser(group, "set", "save a policy: for a grid, an area, or (without both) everywhere")
+    drop = _parser(group, "drop", "take a policy away: that of the larger place holds again")
+    for parser, command in ((save, duty_commands.policy_set), (drop, duty_commands.policy_drop)):
+        _place(parser)
+        parser.add_argument("--severity", required=True, choices=("life", "unwatched", "care"))
+        _work(parser, command)
+    save.add_argument("file", type=Path, metavar="FILE", help="the policy as JSON")
+    simulate = _parser(group, "simulate", "who would get what when, if nobody answered; nothing is sent")
+    _place(simulate)
+    simulate.add_argument("--condition", default="smoke", choices=[*Condition], metavar="CONDITION")
+    simulate.add_argument(
+        "--at", metavar="TIME", help="such as 2026-10-01T03:00, China's clock (default: now)"
+    )
+    simulate.add_argument("--json", action="store_true", help="as JSON")
+    simulate.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a policy before it is saved")
+    _work(simulate, duty_commands.policy_simulate)
+
+
+def _add_shifts(group: Subparsers) -> None:
+    add = _parser(group, "add", "a worker has a duty in these hours of each week")
+    add.add_argument("worker")
+    add.add_argument("--duty", required=True, choices=[*Target], metavar="DUTY", help=", ".join(Target))
+    _place(add)
+    add.add_argument(
+        "--weekdays", default="1-7", help="1 Monday to 7 Sunday: 1-5, 6,7 (default: %(default)s)"
+    )
+    add.add_argument("--begins", required=True, metavar="HH:MM")
+    add.add_argument("--ends", required=True, metavar="HH:MM", help="not later than it begins: the next day")
+    add.add_argument("--from-day", required=True, metavar="DAY", help="such as 2026-10-01")
+    add.add_argument("--to-day", metavar="DAY", help="the last day (default: no end)")
+    _work(add, duty_commands.shift_add)
+    _listing(group, "all shifts", duty_commands.shift_list)
+    _dropping(group, duty_commands.shift_drop)
+
+
+def _add_leaves(group: Subparsers) -> None:
+    add = _parser(group, "add", "a worker is away for a time")
+    add.add_argument("worker")
+    add.add_argument(
+        "--begins", required=True, metavar="TIME", help="such as 2026-10-01T08:00, China's clock"
+    )
+    add.add_argument("--ends", required=True, metavar="TIME")
+    add.add_argument("--substitute", metavar="WORKER", help="who is told instead")
+    _work(add, duty_commands.leave_add)
+    _listing(group, "leave that is not over", duty_commands.leave_list)
+    _dropping(group, duty_commands.leave_drop)
+
+
+def _place(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--grid")
+    where.add_argument("--area")
+
+
+def _dropping(group: Subparsers, command: commands.Command) -> None:
+    drop = _parser(group, "drop", "take one off again")
+    drop.add_argument("number", type=int)
+    _work(drop, command)
 
 
 def _listing(group: Subparsers, words: str, command: commands.Command) -> argparse.ArgumentParser:

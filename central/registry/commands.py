@@ -47,11 +47,11 @@ def run(command: Command, args: argparse.Namespace) -> int:
         asyncio.run(_with_store(command, args, settings.dsn))
     except RegistryError as error:
         for problem in error.problems:
-            _say(str(problem), sys.stderr)
-        _say("nothing was changed (未作任何改动)", sys.stderr)
+            say(str(problem), sys.stderr)
+        say("nothing was changed (未作任何改动)", sys.stderr)
         return 1
     except StoreError as error:
-        _say(f"the database refused or does not answer: {error} (数据库拒绝或无应答)", sys.stderr)
+        say(f"the database refused or does not answer: {error} (数据库拒绝或无应答)", sys.stderr)
         return 1
     return 0
 
@@ -77,12 +77,12 @@ async def import_folder(args: argparse.Namespace, store: Store) -> None:
         progress=_progress,
     )
     for note in done.notes:
-        _say(note)
+        say(note)
     for name, count in done.saved.items():
-        _say(f"{name:<18} {count:>7}")
+        say(f"{name:<18} {count:>7}")
     if done.reconfigured:
-        _say(f"new configuration for: {', '.join(done.reconfigured)}")
-    _say("nothing was saved: this was a dry run (试运行，未保存)" if done.dry_run else "imported (已导入)")
+        say(f"new configuration for: {', '.join(done.reconfigured)}")
+    say("nothing was saved: this was a dry run (试运行，未保存)" if done.dry_run else "imported (已导入)")
 
 
 async def token_create(args: argparse.Namespace, store: Store) -> None:
@@ -91,8 +91,8 @@ async def token_create(args: argparse.Namespace, store: Store) -> None:
     async with store.transaction() as tx:
         token = await make_token(tx, name=args.name, role=args.role, worker=args.worker, valid=valid)
         await _note(tx, args, "create_token", f"token:{args.name}")
-    _say(token)
-    _say("keep it now: it cannot be shown again (请立即保存，此后无法再显示)", sys.stderr)
+    say(token)
+    say("keep it now: it cannot be shown again (请立即保存，此后无法再显示)", sys.stderr)
 
 
 async def token_revoke(args: argparse.Namespace, store: Store) -> None:
@@ -107,14 +107,14 @@ async def token_revoke(args: argparse.Namespace, store: Store) -> None:
                 ]
             )
         await _note(tx, args, "revoke_token", f"token:{args.name}")
-    _say("revoked (已吊销)")
+    say("revoked (已吊销)")
 
 
 async def token_list(args: argparse.Namespace, store: Store) -> None:
     """Every token, without its secret."""
     async with store.transaction() as tx:
         found = await tokens(tx)
-    _table(
+    print_table(
         args,
         found,
         ("name", "role", "worker", "expires", "state"),
@@ -140,7 +140,7 @@ async def gateway_list(args: argparse.Namespace, store: Store) -> None:
     """All gateways."""
     async with store.transaction() as tx:
         found = await _all(lambda after: rows.gateways(tx, after=after, limit=_PAGE))
-    _table(
+    print_table(
         args,
         found,
         ("gateway", "area", "name", "detectors", "heard", "config"),
@@ -165,14 +165,14 @@ async def gateway_config(args: argparse.Namespace, store: Store) -> None:
     if latest is None:
         raise MissingError([missing("gateway", "gateway", args.id)])
     config = msgspec.to_builtins(watching.read_config(latest["body"]))
-    _say(json.dumps(config, ensure_ascii=False, indent=2))
+    say(json.dumps(config, ensure_ascii=False, indent=2))
 
 
 async def gateway_stand_down(args: argparse.Namespace, store: Store) -> None:
     """Say that a gateway without detectors is to watch nothing."""
     async with store.transaction() as tx:
         version = await watching.stand_down(tx, args.id, args.by, from_where=FROM_WHERE)
-    _say("already wanted (已是如此)" if version is None else f"version {version}: watch nothing (停止监视)")
+    say("already wanted (已是如此)" if version is None else f"version {version}: watch nothing (停止监视)")
 
 
 async def lane_list(args: argparse.Namespace, store: Store) -> None:
@@ -180,7 +180,7 @@ async def lane_list(args: argparse.Namespace, store: Store) -> None:
     async with store.transaction() as tx:
         found = await lanes.report(tx)
     names = ("gateway", "stream", "cursor", "events", "highest_seq", "gaps", "last_at")
-    _table(args, found, names, (tuple(row[name] for name in names) for row in found))
+    print_table(args, found, names, (tuple(row[name] for name in names) for row in found))
 
 
 async def fire_point_list(args: argparse.Namespace, store: Store) -> None:
@@ -189,7 +189,7 @@ async def fire_point_list(args: argparse.Namespace, store: Store) -> None:
         await forward.give_addresses(tx)
         found = await forward.addresses(tx)
     names = forward.Address._fields
-    _table(args, [one._asdict() for one in found], names, found)
+    print_table(args, [one._asdict() for one in found], names, found)
 
 
 async def bus_add(args: argparse.Namespace, store: Store) -> None:
@@ -225,7 +225,7 @@ async def detector_list(args: argparse.Namespace, store: Store) -> None:
     async with store.transaction() as tx:
         found = await _all(lambda after: rows.detectors(tx, gateway=args.gateway, after=after, limit=_PAGE))
     names = ("id", "profile", "gateway", "bus", "unit", "point", "household", "spot")
-    _table(args, found, ("detector", *names[1:]), (tuple(row[name] for name in names) for row in found))
+    print_table(args, found, ("detector", *names[1:]), (tuple(row[name] for name in names) for row in found))
 
 
 async def worker_add(args: argparse.Namespace, store: Store) -> None:
@@ -250,7 +250,7 @@ async def worker_list(args: argparse.Namespace, store: Store) -> None:
     """Workers, their grids and how they are reached."""
     async with store.transaction() as tx:
         found = await _all(lambda after: rows.workers(tx, after=after, limit=_PAGE))
-    _table(
+    print_table(
         args,
         found,
         ("worker", "name", "role", "duty", "grids", "contacts"),
@@ -277,14 +277,14 @@ async def worker_switch(args: argparse.Namespace, store: Store) -> None:
             await revoke_links(tx, args.id)
         await watching.rebuild_all(tx, await rows.gateways_of_worker(tx, args.id), args.by)
         await _note(tx, args, "worker_on" if args.active else "worker_off", f"worker:{args.id}")
-    _say("on duty (在岗)" if args.active else "off duty (离岗)")
+    say("on duty (在岗)" if args.active else "off duty (离岗)")
 
 
 async def new_epoch(args: argparse.Namespace, store: Store) -> None:
     """Say that it is another database than the gateways knew."""
     async with store.transaction() as tx:
         epoch, told = await watching.new_epoch(tx, args.by)
-    _say(f"epoch {epoch}; {told} gateways get their configuration again")
+    say(f"epoch {epoch}; {told} gateways get their configuration again")
 
 
 async def _register(args: argparse.Namespace, store: Store, record: Gateway | Bus | Worker) -> None:
@@ -316,23 +316,24 @@ def _stage(row: dict[str, Any]) -> str:
 
 def _saved(what: str, told: tuple[str, ...]) -> None:
     more = f"; new configuration for: {', '.join(told)}" if told else ""
-    _say(f"{what}: saved (已保存){more}")
+    say(f"{what}: saved (已保存){more}")
 
 
-def _table(
+def print_table(
     args: argparse.Namespace,
-    found: list[dict[str, Any]],
+    found: Any,
     head: tuple[str, ...],
     lines: Iterable[tuple[Any, ...]],
 ) -> None:
+    """The lines in columns, or with `--json` what was found."""
     if args.json:
-        _say(json.dumps(found, ensure_ascii=False, default=str))
+        say(json.dumps(found, ensure_ascii=False, default=str))
         return
     cells = [head, *(tuple("" if cell is None else str(cell) for cell in line) for line in lines)]
     widths = [max(_width(line[column]) for line in cells) for column in range(len(head))]
     for line in cells:
         padded = (cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True))
-        _say("  ".join(padded).rstrip())
+        say("  ".join(padded).rstrip())
 
 
 def _width(text: str) -> int:
@@ -346,5 +347,6 @@ def _progress(name: str, done: int, of: int) -> None:
         sys.stderr.flush()
 
 
-def _say(text: str, stream: Any = None) -> None:
+def say(text: str, stream: Any = None) -> None:
+    """One line, on stdout unless told otherwise."""
     (stream or sys.stdout).write(f"{text}\n")

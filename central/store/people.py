@@ -1,20 +1,24 @@
-"""Who has a duty towards a place. Law of this file: only active workers who can be reached at all.
+"""Who has a duty towards a place, and who is named.
+
+Law of this file: it reads; `central.engine.roster` decides who of them is told.
 
 An area that the registry does not know has no dispatcher of its own: then every dispatcher is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from itertools import groupby
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from central.engine.policy import Target
+from central.engine.policy import CHINA, named
+from central.engine.roster import Holder, Leave, Shift, on_duty, present
 from central.notifier.plan import Contact, Recipient
 from central.store.pool import Tx
 from central.store.sql import queries
 
 _sql = queries("people")
+_DAY = timedelta(days=1)
 
 
 class Duty(NamedTuple):
@@ -22,20 +26,98 @@ class Duty(NamedTuple):
 
     grid: str | None
     area: str
-    target: Target
+    target: str
 
 
-async def recipients(tx: Tx, places: Collection[tuple[str | None, str]]) -> dict[Duty, list[Recipient]]:
-    """Those who have a duty towards these (grid, area), each with contacts in the order of trying.
+class People:
+    """Those who may be told of alarms at some places."""
 
-    A duty that nobody has is not in the answer.
-    """
-    grids, areas = [grid for grid, _ in places], [area for _, area in places]
-    rows = await (await tx.conn.execute(_sql["recipients"], {"grids": grids, "areas": areas})).fetchall()
-    found: dict[Duty, list[Recipient]] = {}
-    for (grid, area, target, worker), ways in groupby(
-        rows, key=lambda r: (r["grid"], r["area"], r["target"], r["worker"])
-    ):
-        contacts = tuple(Contact(way["rank"], way["channel"], way["address"]) for way in ways)
-        found.setdefault(Duty(grid, area, Target(target)), []).append(Recipient(worker, contacts))
-    return found
+    def __init__(self) -> None:
+        self._holders: dict[Duty, dict[tuple[str, int | None], Holder]] = {}
+        self._contacts: dict[str, dict[int, Contact]] = {}
+        self._away: set[str] = set()
+        self.leaves: list[Leave] = []
+        """Who of them is away at some time."""
+
+    def told(self, duty: Duty, at: datetime) -> list[Recipient]:
+        """Those who are told at a moment for a duty or a person's name, each with contacts in their order."""
+        worker = named(duty.target)
+        if worker is None:
+            workers = on_duty(self.holders(duty), self.leaves, self.reachable, at)
+        else:
+            here = [worker] if worker in self.reachable else []
+            workers = present(here, self.leaves, self.reachable, at) or here
+        return [Recipient(one, tuple(c for _, c in sorted(self._contacts[one].items()))) for one in workers]
+
+    def holders(self, duty: Duty) -> list[Holder]:
+        """Everybody who has a duty at some time."""
+        return list(self._holders.get(duty, {}).values())
+
+    @property
+    def duties(self) -> Collection[Duty]:
+        """What somebody has."""
+        return self._holders.keys()
+
+    @property
+    def reachable(self) -> Collection[str]:
+        """The workers who are active and have a contact."""
+        return self._contacts.keys()
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        """One row of the query."""
+        worker = row["worker"]
+        if row["leaves"] and worker not in self._away:
+            self._away.add(worker)
+            self.leaves += [
+                Leave(worker, datetime.fromisoformat(begins), datetime.fromisoformat(ends), substitute)
+                for begins, ends, substitute in row["leaves"]
+            ]
+        if row["rank"] is not None:
+            contact = Contact(row["rank"], row["channel"], row["address"])
+            self._contacts.setdefault(worker, {})[row["rank"]] = contact
+        if row["target"] and named(row["target"]) is None:
+            held = self._holders.setdefault(Duty(row["grid"], row["area"], row["target"]), {})
+            if (worker, row["shift"]) not in held:
+                shift = None if row["shift"] is None else shift_of(row)
+                held[worker, row["shift"]] = Holder(worker, shift)
+
+
+def shift_of(row: Mapping[str, Any]) -> Shift:
+    """The shift of a row that has its columns."""
+    return Shift(
+        row["from_day"],
+        row["to_day"],
+        frozenset(row["weekdays"]),
+        row["begins"],
+        row["ends"],
+        of_grid=row["of_grid"],
+    )
+
+
+async def learn(
+    tx: Tx,
+    people: People,
+    places: Collection[tuple[str | None, str]],
+    workers: Collection[str] = (),
+    *,
+    span: tuple[datetime, datetime] | None = None,
+) -> None:
+    """Look up who has a duty towards these (grid, area), and these workers; for now, or for a span."""
+    since, until = span or (tx.now, tx.now)
+    values = {
+        "grids": [grid for grid, _ in places],
+        "areas": [area for _, area in places],
+        "named": list(workers),
+        "since": since,
+        "until": until,
+        "first_day": since.astimezone(CHINA).date() - _DAY,  # a shift of yesterday may last into today
+        "last_day": until.astimezone(CHINA).date(),
+    }
+    for row in await (await tx.conn.execute(_sql["holders"], values)).fetchall():
+        people.take(row)
+
+
+async def names(tx: Tx, workers: Collection[str]) -> dict[str, str]:
+    """What these workers are called."""
+    rows = await (await tx.conn.execute(_sql["names"], {"workers": list(workers)})).fetchall()
+    return {row["id"]: row["name"] for row in rows}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,6 +30,8 @@ class Tx:
     conn: Connection
     now: datetime
     """The database's clock at the start of the transaction (UTC): the only `now` of what is done in it."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What the transactions of one store leave to the next: rows that are read often and change seldom."""
 
 
 class Store:
@@ -46,6 +48,7 @@ class Store:
         """`clock_shift` is added to the database's clock; only rehearsals and tests give one."""
         self._dsn = dsn
         self._shift = clock_shift
+        self._kept: dict[str, Any] = {}
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             dsn,
             connection_class=psycopg.AsyncConnection[DictRow],
@@ -86,7 +89,7 @@ class Store:
         with translated():
             async with AsyncExitStack() as held:
                 conn, now = await self._begin(held)
-                yield Tx(conn, now.astimezone(UTC) + self._shift())
+                yield Tx(conn, now.astimezone(UTC) + self._shift(), self._kept)
 
     async def _begin(self, held: AsyncExitStack) -> tuple[Connection, datetime]:
         """Begin on a connection of the pool, in one round trip; those that died meanwhile are dropped."""

@@ -1,18 +1,46 @@
--- name: recipients
--- Active workers with a duty towards places, for each place and duty; the duty decides by what they belong to it.
-SELECT q.grid, q.area, d.target, w.id AS worker, c.rank, c.channel, c.address
-FROM unnest(%(grids)s::text[], %(areas)s::text[]) AS q (grid, area)
-CROSS JOIN LATERAL (
-    SELECT worker, 'grid_' || duty AS target FROM worker_grid WHERE grid = q.grid
+-- name: holders
+-- Who has a duty towards places, always or by a shift, who is named besides, and who stands in for those on leave;
+-- with contacts (none of who is not active), shift and leave. The duty decides by what they belong to it.
+WITH held AS (
+    SELECT q.grid, q.area, d.target, d.worker, d.shift
+    FROM unnest(%(grids)s::text[], %(areas)s::text[]) AS q (grid, area)
+    CROSS JOIN LATERAL (
+        SELECT worker, 'grid_' || duty AS target, NULL::bigint AS shift FROM worker_grid WHERE grid = q.grid
+        UNION ALL
+        SELECT id, 'community_lead', NULL FROM worker
+        WHERE role = 'community_lead' AND community = (SELECT community FROM grid WHERE id = q.grid)
+        UNION ALL
+        SELECT id, 'dispatcher', NULL FROM worker
+        WHERE role = 'dispatcher' AND (area = q.area OR NOT EXISTS (SELECT FROM area WHERE id = q.area))
+        UNION ALL
+        SELECT id, 'installer', NULL FROM worker WHERE role = 'installer' AND area = q.area
+        UNION ALL
+        SELECT worker, duty, id FROM shift
+        WHERE grid = q.grid AND from_day <= %(last_day)s AND (to_day IS NULL OR to_day >= %(first_day)s)
+        UNION ALL
+        SELECT worker, duty, id FROM shift
+        WHERE grid IS NULL AND area = q.area AND from_day <= %(last_day)s AND (to_day IS NULL OR to_day >= %(first_day)s)
+    ) d
     UNION ALL
-    SELECT id, 'community_lead' FROM worker
-    WHERE role = 'community_lead' AND community = (SELECT community FROM grid WHERE id = q.grid)
+    SELECT NULL, '', 'worker:' || worker, worker, NULL FROM unnest(%(named)s::text[]) AS n (worker)
+), away AS (
+    SELECT worker, jsonb_agg(jsonb_build_array(begins, ends, substitute)) AS leaves, array_agg(substitute) AS substitutes
+    FROM leave WHERE ends > %(since)s AND begins <= %(until)s GROUP BY worker
+), wanted AS (
+    SELECT * FROM held
     UNION ALL
-    SELECT id, 'dispatcher' FROM worker
-    WHERE role = 'dispatcher' AND (area = q.area OR NOT EXISTS (SELECT FROM area WHERE id = q.area))
-    UNION ALL
-    SELECT id, 'installer' FROM worker WHERE role = 'installer' AND area = q.area
-) d
-JOIN worker w ON w.id = d.worker AND w.active
-JOIN contact c ON c.worker = w.id
-ORDER BY q.grid, q.area, d.target, w.id, c.rank
+    SELECT DISTINCT NULL, '', '', s.substitute, NULL::bigint
+    FROM away CROSS JOIN LATERAL unnest(substitutes) AS s (substitute)
+    WHERE s.substitute IS NOT NULL AND worker IN (SELECT worker FROM held)
+)
+SELECT q.grid, q.area, q.target, w.id AS worker, c.rank, c.channel, c.address,
+    q.shift, s.from_day, s.to_day, s.weekdays, s.begins, s.ends, s.grid IS NOT NULL AS of_grid, away.leaves
+FROM wanted q
+JOIN worker w ON w.id = q.worker
+LEFT JOIN contact c ON c.worker = w.id AND w.active
+LEFT JOIN shift s ON s.id = q.shift
+LEFT JOIN away ON away.worker = w.id
+ORDER BY q.grid, q.area, q.target, w.id, c.rank
+
+-- name: names
+SELECT id, name FROM worker WHERE id = ANY(%(workers)s)

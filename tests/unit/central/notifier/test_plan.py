@@ -74,3 +74,12 @@ def test_falling_back_ends_and_never_uses_a_key_twice(entries: list[tuple[int, s
     assert len({p.key for p in tried}) == len(tried)
     assert [p.rank for p in tried] == sorted(p.rank for p in tried)
     assert {(p.channel, p.address) for p in tried} == {(c.channel, c.address) for c in contacts}
+
+
+def test_in_parallel_a_person_is_told_by_all_their_contacts_at_once() -> None:
+    """Under the same keys as one after the other, so that what fails is not told a second time."""
+    contacts = (way(0, "voice", "138"), way(1, "voice", "139"), way(2, "smtp"), way(3, "voice", "138"))
+    planned = plan(NOTICE, [Recipient("zhang", contacts), Recipient("li", (way(0),))], parallel=True)
+    assert [(p.worker, p.rank) for p in planned] == [("zhang", 0), ("zhang", 1), ("zhang", 2), ("li", 0)]
+    assert len({p.key for p in planned}) == 4
+    assert fall_back(planned[0], contacts) == planned[1]

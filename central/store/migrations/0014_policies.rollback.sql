@@ -1,0 +1,2 @@
+DROP INDEX worker_role;
+DROP TABLE policy, shift, leave, roster_report;
