@@ -92,7 +92,8 @@ def _burning(flow: Flow, where: Running, given: argparse.Namespace) -> dict[str,
             print(f"  checkpoint {checkpoint:.1f} s", file=sys.stderr)
             time.sleep(max(0.0, began + given.seconds - time.monotonic()))
             rate = (_readings(db) - before) / (time.monotonic() - began)
-        told = json.loads(fleet.communicate(timeout=300)[0])
+            told = json.loads(fleet.communicate(timeout=300)[0])
+            _until_all_is_sent(db)
     finally:
         fleet.kill()
     return {
@@ -100,6 +101,17 @@ def _burning(flow: Flow, where: Running, given: argparse.Namespace) -> dict[str,
         "checkpoint_s": round(checkpoint, 2),
         "events_waiting": told["events"]["waiting"],
     }
+
+
+def _until_all_is_sent(db: psycopg.Connection) -> None:
+    """What was lit last is waited for as long as a person's list may wait."""
+    for _ in range(100):
+        row = db.execute(
+            "SELECT count(*) FROM delivery WHERE urgent AND state IN ('pending', 'sending')"
+        ).fetchone()
+        if row == (0,):
+            return
+        time.sleep(0.1)
 
 
 def _readings(db: psycopg.Connection) -> int:

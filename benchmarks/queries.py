@@ -1,6 +1,6 @@
 """How long a screen waits for its answer, over a hundred million readings on TimescaleDB.
 
-    python -m benchmarks.queries --json                          # 100 million: an hour or more, 45 GB of disk
+    python -m benchmarks.queries --json                          # 100 million: an hour or more, 30 GB of disk
     python -m benchmarks.queries --json --readings 10000000      # ten minutes
 
 5,000 detectors on 100 gateways, ninety days of readings, made in the database, rolled up by the product's

@@ -41,7 +41,7 @@ _POLL_S = 1.0
 _GRACE_S = 3.0
 _HOLD_BEYOND = timedelta(seconds=10)
 """How long after the channel's timeout a claim still holds: time to write down how it went."""
-_MOST_CLAIMED = 500
+_MOST_CLAIMED = 2000
 _BEING_CALLED = "the person is being called about another home: told in writing"
 _log = structlog.get_logger()
 
@@ -100,7 +100,8 @@ class Worker:
         """
         slots = self._settings.urgent_slots if urgent else self._settings.other_slots
         wake = asyncio.Event()
-        self._wakes.append(wake)
+        if name is not None:  # channels that this server has not may be looked for once a second
+            self._wakes.append(wake)
         under_way: set[asyncio.Task[None]] = set()
 
         def done(task: asyncio.Task[None]) -> None:
@@ -129,7 +130,8 @@ class Worker:
                     async with asyncio.timeout(pause_s):
                         await wake.wait()
         finally:
-            self._wakes.remove(wake)
+            if wake in self._wakes:
+                self._wakes.remove(wake)
             if under_way:
                 _, unfinished = await asyncio.wait(under_way, timeout=_GRACE_S)
                 for task in unfinished:
@@ -149,9 +151,11 @@ class Worker:
                     name,
                     known=list(self._channels),
                     urgent=urgent,
-                    limit=min(limit * (_MOST_CLAIMED if limits.call else limits.homes), _MOST_CLAIMED),
+                    people=_MOST_CLAIMED if limits.call else limit,
+                    limit=_MOST_CLAIMED if limits.call else min(limit * limits.homes, _MOST_CLAIMED),
                     hold=hold,
-                    pause=limits.pace(urgent=urgent).every + timedelta(seconds=1),
+                    pace=limits.pace(urgent=urgent),
+                    merges=not limits.call,
                 )
                 wanted = await self._wanted(tx, claimed)
                 groups = bundles(wanted, lambda one: one.planned, limits.homes)
@@ -200,7 +204,8 @@ class Worker:
                 (waiting if address in granted else beyond).extend(group)
         if limits.call:
             waiting = await self._instead(tx, waiting)
-        again_s = _POLL_S
+        again = await pace.next_at(tx, name, limits.pace(urgent=urgent), urgent=urgent)
+        again_s = _POLL_S if again is None else (again - tx.now).total_seconds()
         by_time: dict[datetime, list[Claimed]] = {}
         for one in waiting:
             by_time.setdefault(granted[one.planned.address].next_at, []).append(one)
@@ -250,6 +255,8 @@ class Worker:
     async def _facts(self, tx: Tx, wanted: set[int]) -> dict[int, AlarmFacts]:
         """What is known of each alarm; one that cannot be read is left out, and its message goes out bare."""
         known: dict[int, AlarmFacts] = {}
+        if not wanted:
+            return known
         for ids in (wanted, *([one] for one in wanted)):
             try:
                 async with savepoint(tx):

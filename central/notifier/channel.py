@@ -28,8 +28,8 @@ class Limits:
     The default is what a person can read, and less than the 20 a minute that group robots take.
     """
 
-    urgent: Pace = Pace(3, timedelta(seconds=4))
-    other: Pace = Pace(2, timedelta(seconds=60))
+    urgent: Pace = Pace(2, timedelta(seconds=3.4))
+    other: Pace = Pace(1, timedelta(seconds=60))
     homes: int = 20
     """Alarms that one message can name; 1: this channel cannot merge."""
     call: bool = False

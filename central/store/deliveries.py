@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from central.notifier.channel import Pace
 from central.notifier.plan import Contact, Planned, PurposeWord
 from central.notifier.retry import longest_wait
 from central.store.pool import Tx, notify, one
@@ -81,25 +82,30 @@ async def claim(
     *,
     known: Sequence[str],
     urgent: bool,
+    people: int,
     limit: int,
     hold: timedelta,
-    pause: timedelta = timedelta(0),
+    pace: Pace,
+    merges: bool = True,
 ) -> list[Claimed]:
-    """Take up to `limit` due messages of a channel (None: of all not `known`) and note the tries.
+    """Take up to `limit` due messages of a channel (None: of all not `known`), note the tries.
 
-    Nobody else gets them for `hold`. Committing this before sending is what makes a dead worker visible. One
-    that was put back waits at most `pause`.
+    Nobody else gets them for `hold`. Committing this before sending is what makes a dead worker visible.
+    Where the channel `merges`, an address that bears no more at its `pace` is left alone.
     """
     until = tx.now + hold
     values = {
         "channel": channel,
         "known": list(known),
         "urgent": urgent,
+        "people": people,
         "limit": limit,
         "now": tx.now,
         "until": until,
         "longest_wait": LONGEST_WAIT[urgent],
-        "pause": pause,
+        "pause": pace.every + timedelta(seconds=1),
+        "every_s": pace.every.total_seconds(),
+        "merges": merges,
     }
     taken = await (await tx.conn.execute(_SQL["claim"], values)).fetchall()
     return [_claimed(row, until) for row in taken]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from central.notifier.channel import Pace
-from central.store.pool import Tx
+from central.store.pool import Tx, one
 from central.store.sql import queries
 
 _SQL = queries("pace")
@@ -43,6 +43,18 @@ async def take(
         )
         for row in rows
     }
+
+
+async def next_at(tx: Tx, channel: str, pace: Pace, *, urgent: bool) -> datetime | None:
+    """When the next address of a channel that bears no more does again; None when there is none."""
+    values = {
+        "channel": channel,
+        "urgent": urgent,
+        "every_s": pace.every.total_seconds(),
+        "now": tx.now,
+    }
+    found: datetime | None = one(await (await tx.conn.execute(_SQL["next"], values)).fetchone())["at"]
+    return found
 
 
 async def forget(tx: Tx) -> int:

@@ -14,6 +14,7 @@ from central import jobs as jobs_module
 from central import metrics, pipeline
 from central.config import JobsSettings
 from central.jobs import Jobs
+from central.notifier.channel import Limits
 from central.store import deliveries, retention
 from central.store.links import LinkState, find_link, forget_links, make_link, revoke_links
 from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, batch, event, open_town, send
@@ -214,7 +215,16 @@ async def test_messages_that_nobody_sends_become_overdue(town: Town) -> None:
     assert late.oldest_s >= 31
     async with town.store.transaction() as tx:
         hold = timedelta(seconds=15)
-        held = await deliveries.claim(tx, "console", known=["console"], urgent=True, limit=5, hold=hold)
+        held = await deliveries.claim(
+            tx,
+            "console",
+            known=["console"],
+            urgent=True,
+            people=5,
+            limit=5,
+            hold=hold,
+            pace=Limits().urgent,
+        )
     assert len(held) == 1
     assert (await look()).overdue == 0
     town.time.forward(seconds=16)

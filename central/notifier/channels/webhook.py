@@ -18,13 +18,13 @@ from msgspec import Meta, Struct
 
 import wire.webhook
 from central.config import convert, fail, foreign_keys, secret
-from central.notifier.channel import CALL, Limits, Message, Outcome, Rejected, Sent, TryLater
+from central.notifier.channel import CALL, Limits, Message, Outcome, Pace, Rejected, Sent, TryLater
 from central.notifier.posting import Poster, Reply, as_json
 from wire.webhook import Verdict
 
 SECRET_VARIABLE = "SMOKEWATCH_WEBHOOK_SECRET"  # noqa: S105 -- the variable's name, not a secret
 _TOO_MANY = 429
-_LISTS = Limits(homes=200)
+_LISTS = Limits(urgent=Pace(3, timedelta(seconds=2)), other=Pace(3, timedelta(seconds=20)), homes=400)
 
 
 @dataclass(frozen=True, slots=True)

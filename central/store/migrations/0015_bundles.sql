@@ -12,6 +12,10 @@ CREATE TABLE pace (
     PRIMARY KEY (channel, address, urgent)
 );
 
+-- Each lane of the worker asks for its own channel: what waits for others must cost it nothing.
+DROP INDEX delivery_due;
+CREATE INDEX delivery_waiting ON delivery (channel, urgent, due_at) WHERE state IN ('pending', 'sending');
+
 CREATE TABLE link_alarm (
     -- The further alarms of a link, in the order of its message.
     hash bytea NOT NULL REFERENCES link ON DELETE CASCADE,

@@ -14,14 +14,28 @@ WHERE id IN (SELECT id FROM delivery
              WHERE alarm = ANY(%(alarms)s) AND state = 'pending' AND purpose <> 'closed' FOR UPDATE SKIP LOCKED)
 
 -- name: claim
--- What is due on one channel, or whose claimer died; rows that another worker holds are passed over.
-WITH chosen AS (
+-- What is due on one channel, or whose claimer died, of the people who have waited longest: all of what waits for each,
+-- so that it may go out as one message. Rows that another worker holds are passed over. A time further ahead than any
+-- that we plan comes from a clock that was set back since.
+WITH people AS (
+    SELECT worker, address FROM delivery
+    WHERE state IN ('pending', 'sending') AND urgent = %(urgent)s
+      AND CASE WHEN %(channel)s::text IS NULL THEN channel <> ALL(%(known)s::text[]) ELSE channel = %(channel)s END
+      AND (due_at <= %(now)s OR due_at > %(now)s + CASE WHEN attempts = 0 THEN %(pause)s ELSE %(longest_wait)s END)
+      AND (state = 'pending' OR claimed_until < %(now)s OR claimed_until > %(now)s + interval '3 minutes')
+      AND (NOT %(merges)s OR NOT EXISTS (
+        -- They would only be put back: so many have gone to this address that the next must wait a moment.
+        SELECT FROM pace p WHERE p.channel = delivery.channel AND p.address = delivery.address
+            AND p.urgent = delivery.urgent AND p.at <= %(now)s
+            AND p.tokens + extract(epoch FROM %(now)s - p.at) / %(every_s)s < 1))
+    GROUP BY worker, address ORDER BY bool_or(attempts = 0) DESC, min(due_at), min(id) LIMIT %(people)s
+), chosen AS (
     SELECT id FROM delivery
     WHERE state IN ('pending', 'sending') AND urgent = %(urgent)s
       AND CASE WHEN %(channel)s::text IS NULL THEN channel <> ALL(%(known)s::text[]) ELSE channel = %(channel)s END
-      -- A time further ahead than any that we plan comes from a clock that was set back since.
       AND (due_at <= %(now)s OR due_at > %(now)s + CASE WHEN attempts = 0 THEN %(pause)s ELSE %(longest_wait)s END)
       AND (state = 'pending' OR claimed_until < %(now)s OR claimed_until > %(now)s + interval '3 minutes')
+      AND (worker, address) IN (SELECT worker, address FROM people)
     ORDER BY (attempts = 0) DESC, due_at, id LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ), taken AS (

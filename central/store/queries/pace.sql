@@ -12,5 +12,11 @@ ON CONFLICT (channel, address, urgent) DO UPDATE SET
     at = %(now)s
 RETURNING address, granted, tokens
 
+-- name: next
+-- When the next empty bucket of a channel holds one again.
+SELECT min(at + make_interval(secs => (1 - tokens) * %(every_s)s)) AS at FROM pace
+WHERE channel = %(channel)s AND urgent = %(urgent)s AND tokens < 1
+    AND at + make_interval(secs => (1 - tokens) * %(every_s)s) > %(now)s
+
 -- name: forget
 DELETE FROM pace WHERE at < %(before)s
