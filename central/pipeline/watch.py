@@ -53,8 +53,17 @@ async def sweep(tx: Tx) -> int:
 async def _sweep(work: Work) -> int:
     touched = await _hearing(work)
     silent = await leases.take_silent(work.tx)
+    if not silent:
+        return touched
+    gateways = [one.gateway for one in silent]
+    burning = await work.open_life_of_gateways(gateways)
+    homes = await sources.homes_of(work.tx, gateways)
+    places = await sources.gateway_places(work.tx, gateways)
+    await work.learn_parts([(gateway, "") for gateway in gateways])
+    await work.learn_people({(place.grid, place.area) for place in places.values()})
+    await work.expect([(gateway, "", Condition.GATEWAY_SILENT) for gateway in gateways])
     for one in silent:
-        homes = await sources.homes(work.tx, one.gateway)
+        behind = homes.get(one.gateway, [])
         await raise_own(
             work,
             condition=Condition.GATEWAY_SILENT,
@@ -63,16 +72,16 @@ async def _sweep(work: Work) -> int:
             area=one.area,
             reason=Reason.NO_HEARTBEAT,
             detail={
-                "homes": homes,
-                "count": len(homes),
+                "homes": behind,
+                "count": len(behind),
                 "heard_at": one.heard_at.isoformat(),
                 "said_goodbye": one.said_goodbye,
             },
+            place=places.get(one.gateway),
         )
-        # Smoke behind it is not folded: whoever is called for it learns that nobody can look any more.
-        await silence(work, await work.open_life_of_gateway(one.gateway), Cause())
-        touched += 1
-    return touched
+    # Smoke behind them is not folded: whoever is called for it learns that nobody can look any more.
+    await silence(work, burning, Cause())
+    return touched + len(silent)
 
 
 async def _due_of(work: Work, ids: Sequence[int]) -> int:

@@ -135,7 +135,15 @@ class Work:
     async def open_life_of_gateway(self, gateway: str, bus: str | None = None) -> list[Alarm]:
         """Active smoke and heat behind a gateway, or behind one of its buses."""
         await self.write()
-        found = await alarms.lock_open_life_of_gateway(self.tx, gateway, bus)
+        found = await alarms.lock_open_life_of_gateways(self.tx, [gateway], bus)
+        for alarm in found:
+            self.adopt(alarm)
+        return found
+
+    async def open_life_of_gateways(self, gateways: Collection[str]) -> list[Alarm]:
+        """Active smoke and heat behind gateways."""
+        await self.write()
+        found = await alarms.lock_open_life_of_gateways(self.tx, gateways)
         for alarm in found:
             self.adopt(alarm)
         return found

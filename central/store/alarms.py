@@ -154,10 +154,12 @@ async def lock_latest(
     return _alarm(row) if row else None
 
 
-async def lock_open_life_of_gateway(tx: Tx, gateway: str, bus: str | None = None) -> list[Alarm]:
-    """Active smoke and heat behind a gateway, or behind one of its buses; held until the transaction ends."""
-    cursor = await tx.conn.execute(_sql["lock_open_life_of_gateway"], {"gateway": gateway, "bus": bus})
-    return [_alarm(row) for row in await cursor.fetchall()]
+async def lock_open_life_of_gateways(
+    tx: Tx, gateways: Collection[str], bus: str | None = None
+) -> list[Alarm]:
+    """Active smoke and heat behind gateways, or behind a bus of theirs; held until the transaction ends."""
+    found = await _fetch(tx, "lock_open_life_of_gateways", gateways=list(gateways), bus=bus)
+    return [_alarm(row) for row in found]
 
 
 async def unanswered_life(tx: Tx) -> bool:

@@ -134,8 +134,16 @@ async def homes_at(tx: Tx, asked: Collection[tuple[str, datetime]]) -> dict[tupl
 
 async def gateway_place(tx: Tx, gateway: str, area: str) -> Place:
     """Where a gateway stands; for one that is not registered, only the `area` that told of it."""
-    row = await (await tx.conn.execute(_sql["gateway_place"], {"gateway": gateway})).fetchone()
-    return Place(row["area"], row["grid"], row["building"], known=True) if row else Place(area)
+    return (await gateway_places(tx, [gateway])).get(gateway) or Place(area)
+
+
+async def gateway_places(tx: Tx, gateways: Collection[str]) -> dict[str, Place]:
+    """Where gateways stand; one that is not registered is not in the answer."""
+    cursor = await tx.conn.execute(_sql["gateway_places"], {"gateways": list(gateways)})
+    return {
+        row["id"]: Place(row["area"], row["grid"], row["building"], known=True)
+        for row in await cursor.fetchall()
+    }
 
 
 async def owners(tx: Tx, detectors: Collection[str]) -> dict[str, str]:
@@ -146,10 +154,17 @@ async def owners(tx: Tx, detectors: Collection[str]) -> dict[str, str]:
 
 async def homes(tx: Tx, gateway: str, bus: str | None = None) -> list[str]:
     """Labels (building unit-room) of the homes behind a gateway or one of its lines."""
-    cursor = await tx.conn.execute(_sql["homes"], {"gateway": gateway, "bus": bus})
-    return [
-        f"{r['building']} {'-'.join(x for x in (r['unit'], r['room']) if x)}" for r in await cursor.fetchall()
-    ]
+    return (await homes_of(tx, [gateway], bus)).get(gateway, [])
+
+
+async def homes_of(tx: Tx, gateways: Collection[str], bus: str | None = None) -> dict[str, list[str]]:
+    """The same of several gateways; one without homes is not in the answer."""
+    cursor = await tx.conn.execute(_sql["homes"], {"gateways": list(gateways), "bus": bus})
+    found: dict[str, list[str]] = {}
+    for row in await cursor.fetchall():
+        label = f"{row['building']} {'-'.join(x for x in (row['unit'], row['room']) if x)}"
+        found.setdefault(row["gateway"], []).append(label)
+    return found
 
 
 async def watch_state(tx: Tx) -> list[Watch]:

@@ -25,12 +25,12 @@ WHERE coalesce(gateway, '') = coalesce(%(gateway)s, '') AND part = %(part)s AND 
        OR (event_at <= %(at)s + interval '2 seconds' AND closed_at >= %(at)s - %(span)s::interval))
 ORDER BY state <> 'closed' DESC, event_at DESC, id DESC LIMIT 1 FOR NO KEY UPDATE
 
--- name: lock_open_life_of_gateway
--- Open smoke and heat behind one gateway (or one of its buses, by the present placement), locked.
+-- name: lock_open_life_of_gateways
+-- Open smoke and heat behind gateways (or a bus of theirs, by the present placement), locked.
 SELECT * FROM alarm
-WHERE gateway = %(gateway)s AND severity = 'life' AND state IN ('active_unacknowledged', 'active_acknowledged')
+WHERE gateway = ANY (%(gateways)s) AND severity = 'life' AND state IN ('active_unacknowledged', 'active_acknowledged')
   AND (%(bus)s::text IS NULL OR part IN (
-        SELECT detector FROM placement WHERE gateway = %(gateway)s AND bus = %(bus)s AND to_at IS NULL))
+        SELECT detector FROM placement p WHERE p.gateway = alarm.gateway AND bus = %(bus)s AND to_at IS NULL))
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: unanswered_life

@@ -33,19 +33,19 @@ JOIN building b ON b.id = h.building
 JOIN grid g ON g.id = b.grid
 JOIN community c ON c.id = g.community
 
--- name: gateway_place
-SELECT gw.area, b.id AS building, b.grid FROM gateway gw LEFT JOIN building b ON b.id = gw.building
-WHERE gw.id = %(gateway)s
+-- name: gateway_places
+SELECT gw.id, gw.area, b.id AS building, b.grid FROM gateway gw LEFT JOIN building b ON b.id = gw.building
+WHERE gw.id = ANY (%(gateways)s)
 
 -- name: owners
 SELECT detector, gateway FROM placement WHERE detector = ANY(%(detectors)s) AND to_at IS NULL
 
 -- name: homes
--- The homes that a gateway, or one of its lines, watches now.
-SELECT DISTINCT b.name AS building, h.unit, h.room
+-- The homes that gateways, or one line of theirs, watch now.
+SELECT DISTINCT p.gateway, b.name AS building, h.unit, h.room
 FROM placement p JOIN household h ON h.id = p.household JOIN building b ON b.id = h.building
-WHERE p.gateway = %(gateway)s AND p.to_at IS NULL AND (%(bus)s::text IS NULL OR p.bus = %(bus)s)
-ORDER BY 1, 2, 3
+WHERE p.gateway = ANY (%(gateways)s) AND p.to_at IS NULL AND (%(bus)s::text IS NULL OR p.bus = %(bus)s)
+ORDER BY 1, 2, 3, 4
 
 -- name: watch_state
 SELECT detector, household, building, grid, gateway, bus, state FROM watch(%(now)s) ORDER BY detector
