@@ -107,7 +107,10 @@ async def claim(
         "every_s": pace.every.total_seconds(),
         "merges": merges,
     }
-    taken = await (await tx.conn.execute(_SQL["claim"], values)).fetchall()
+    async with tx.conn.pipeline():
+        await tx.conn.execute(_SQL["as_written"])
+        cursor = await tx.conn.execute(_SQL["claim"], values)
+    taken = await cursor.fetchall()
     return [_claimed(row, until) for row in taken]
 
 

@@ -6,6 +6,7 @@ Format"): written row by row they cost several times what the database itself ne
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
@@ -63,6 +64,7 @@ async def copy(tx: Tx, batches: Sequence[Columns]) -> None:
         await copy_in.write(HEADER)
         for piece in packed(batches):
             await copy_in.write(piece)
+            await asyncio.sleep(0)  # writing into a buffer that has room lets nobody else have a turn
         await copy_in.write(TRAILER)
 
 

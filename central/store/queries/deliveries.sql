@@ -13,6 +13,11 @@ UPDATE delivery SET state = 'cancelled', reason = %(reason)s
 WHERE id IN (SELECT id FROM delivery
              WHERE alarm = ANY(%(alarms)s) AND state = 'pending' AND purpose <> 'closed' FOR UPDATE SKIP LOCKED)
 
+-- name: as_written
+-- The order of joins is that in which they are written, for this transaction: to look for a better one takes the
+-- planner several milliseconds, and a fire waits.
+SELECT set_config('join_collapse_limit', '1', true)
+
 -- name: claim
 -- What is due on one channel, or whose claimer died, of the people who have waited longest: all of what waits for each,
 -- so that it may go out as one message. Rows that another worker holds are passed over. A time further ahead than any
