@@ -21,7 +21,8 @@ SELECT date_bin(%(width)s, at, '2000-01-01 00:00+08') AS at, count(*) AS n,
 FROM readings WHERE series = ANY (%(series)s) AND at >= %(from)s AND at < %(to)s
 GROUP BY 1 ORDER BY 1
 
--- name: buckets_minute
+-- name: buckets_minute | buckets_hour | buckets_day
+-- {table}: rollup_minute | rollup_hour | rollup_day
 SELECT date_bin(%(width)s, bucket, '2000-01-01 00:00+08') AS at, sum(n)::bigint AS n,
     min(smoke_min) AS smoke_min, max(smoke_max) AS smoke_max,
     (sum(smoke_sum) / nullif(sum(smoke_n), 0))::real AS smoke_avg,
@@ -32,35 +33,7 @@ SELECT date_bin(%(width)s, bucket, '2000-01-01 00:00+08') AS at, sum(n)::bigint 
     min(contamination_min) AS contamination_min, max(contamination_max) AS contamination_max,
     (sum(contamination_sum) / nullif(sum(contamination_n), 0))::real AS contamination_avg,
     bit_or(status_bits) AS status_bits
-FROM rollup_minute WHERE series = ANY (%(series)s) AND bucket >= %(from)s AND bucket < %(to)s
-GROUP BY 1 ORDER BY 1
-
--- name: buckets_hour
-SELECT date_bin(%(width)s, bucket, '2000-01-01 00:00+08') AS at, sum(n)::bigint AS n,
-    min(smoke_min) AS smoke_min, max(smoke_max) AS smoke_max,
-    (sum(smoke_sum) / nullif(sum(smoke_n), 0))::real AS smoke_avg,
-    min(temperature_min) AS temperature_min, max(temperature_max) AS temperature_max,
-    (sum(temperature_sum) / nullif(sum(temperature_n), 0))::real AS temperature_avg,
-    min(battery_min) AS battery_min, max(battery_max) AS battery_max,
-    (sum(battery_sum) / nullif(sum(battery_n), 0))::real AS battery_avg,
-    min(contamination_min) AS contamination_min, max(contamination_max) AS contamination_max,
-    (sum(contamination_sum) / nullif(sum(contamination_n), 0))::real AS contamination_avg,
-    bit_or(status_bits) AS status_bits
-FROM rollup_hour WHERE series = ANY (%(series)s) AND bucket >= %(from)s AND bucket < %(to)s
-GROUP BY 1 ORDER BY 1
-
--- name: buckets_day
-SELECT date_bin(%(width)s, bucket, '2000-01-01 00:00+08') AS at, sum(n)::bigint AS n,
-    min(smoke_min) AS smoke_min, max(smoke_max) AS smoke_max,
-    (sum(smoke_sum) / nullif(sum(smoke_n), 0))::real AS smoke_avg,
-    min(temperature_min) AS temperature_min, max(temperature_max) AS temperature_max,
-    (sum(temperature_sum) / nullif(sum(temperature_n), 0))::real AS temperature_avg,
-    min(battery_min) AS battery_min, max(battery_max) AS battery_max,
-    (sum(battery_sum) / nullif(sum(battery_n), 0))::real AS battery_avg,
-    min(contamination_min) AS contamination_min, max(contamination_max) AS contamination_max,
-    (sum(contamination_sum) / nullif(sum(contamination_n), 0))::real AS contamination_avg,
-    bit_or(status_bits) AS status_bits
-FROM rollup_day WHERE series = ANY (%(series)s) AND bucket >= %(from)s AND bucket < %(to)s
+FROM {table} WHERE series = ANY (%(series)s) AND bucket >= %(from)s AND bucket < %(to)s
 GROUP BY 1 ORDER BY 1
 
 -- name: down

@@ -147,8 +147,11 @@ DELETE FROM touched_hour WHERE (gateway, hour) IN (
     SELECT gateway, hour FROM touched_hour ORDER BY hour, gateway LIMIT %(piece)s)
 RETURNING gateway, hour AS low
 
--- name: roll_hours
-INSERT INTO rollup_hour AS old (series, bucket, n,
+-- name: roll_hours | roll_days
+-- {table}: rollup_hour | rollup_day
+-- {below}: rollup_minute | rollup_hour
+-- {width}: 1 hour | 1 day
+INSERT INTO {table} AS old (series, bucket, n,
     smoke_n, smoke_min, smoke_max, smoke_sum,
     temperature_n, temperature_min, temperature_max, temperature_sum,
     battery_n, battery_min, battery_max, battery_sum,
@@ -163,8 +166,8 @@ CROSS JOIN LATERAL (
         sum(m.battery_n), min(m.battery_min), max(m.battery_max), sum(m.battery_sum),
         sum(m.contamination_n), min(m.contamination_min), max(m.contamination_max), sum(m.contamination_sum),
         bit_or(m.status_bits)
-    FROM rollup_minute m
-    WHERE m.series = s.id AND m.bucket >= q.low AND m.bucket < q.low + interval '1 hour'
+    FROM {below} m
+    WHERE m.series = s.id AND m.bucket >= q.low AND m.bucket < q.low + interval '{width}'
         AND m.bucket >= %(low)s AND m.bucket < %(high)s
     HAVING count(*) > 0
 ) b
@@ -184,39 +187,6 @@ WHERE excluded.n >= old.n AND old IS DISTINCT FROM excluded
 DELETE FROM touched_day WHERE (gateway, day) IN (
     SELECT gateway, day FROM touched_day ORDER BY day, gateway LIMIT %(piece)s)
 RETURNING gateway, day AS low
-
--- name: roll_days
-INSERT INTO rollup_day AS old (series, bucket, n,
-    smoke_n, smoke_min, smoke_max, smoke_sum,
-    temperature_n, temperature_min, temperature_max, temperature_sum,
-    battery_n, battery_min, battery_max, battery_sum,
-    contamination_n, contamination_min, contamination_max, contamination_sum, status_bits)
-SELECT s.id, q.low, b.*
-FROM unnest(%(gateways)s::text[], %(lows)s::timestamptz[]) AS q (gateway, low)
-JOIN series s ON s.gateway = q.gateway
-CROSS JOIN LATERAL (
-    SELECT sum(m.n),
-        sum(m.smoke_n), min(m.smoke_min), max(m.smoke_max), sum(m.smoke_sum),
-        sum(m.temperature_n), min(m.temperature_min), max(m.temperature_max), sum(m.temperature_sum),
-        sum(m.battery_n), min(m.battery_min), max(m.battery_max), sum(m.battery_sum),
-        sum(m.contamination_n), min(m.contamination_min), max(m.contamination_max), sum(m.contamination_sum),
-        bit_or(m.status_bits)
-    FROM rollup_hour m
-    WHERE m.series = s.id AND m.bucket >= q.low AND m.bucket < q.low + interval '1 day'
-        AND m.bucket >= %(low)s AND m.bucket < %(high)s
-    HAVING count(*) > 0
-) b
-ON CONFLICT (series, bucket) DO UPDATE SET n = excluded.n,
-    smoke_n = excluded.smoke_n, smoke_min = excluded.smoke_min,
-    smoke_max = excluded.smoke_max, smoke_sum = excluded.smoke_sum,
-    temperature_n = excluded.temperature_n, temperature_min = excluded.temperature_min,
-    temperature_max = excluded.temperature_max, temperature_sum = excluded.temperature_sum,
-    battery_n = excluded.battery_n, battery_min = excluded.battery_min,
-    battery_max = excluded.battery_max, battery_sum = excluded.battery_sum,
-    contamination_n = excluded.contamination_n, contamination_min = excluded.contamination_min,
-    contamination_max = excluded.contamination_max, contamination_sum = excluded.contamination_sum,
-    status_bits = excluded.status_bits
-WHERE excluded.n >= old.n AND old IS DISTINCT FROM excluded
 
 -- name: note_days
 INSERT INTO touched_day (gateway, day)
