@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from central.notifier.channel import Message
+from central.notifier.channel import Message, Rejected
 
 LINK_WORD = "code"
 """The word that completes the address of a person's page: `https://domain/a/` and this."""
@@ -96,6 +96,23 @@ def chosen(templates: Mapping[str, Template], message: Message) -> Template | No
     """The template for this purpose in this language; in Chinese where there is none in English."""
     other = templates.get(f"{message.purpose}_{message.language}")
     return other or templates.get(message.purpose)
+
+
+def ready(
+    templates: Mapping[str, Template], message: Message, address: str, channel: str, *, rings: bool = False
+) -> tuple[str, Template] | Rejected:
+    """The number and the template for a message, or why it cannot go out through `channel`, ever.
+
+    With `rings` only what is urgent goes out: a telephone rings at night.
+    """
+    if rings and not message.urgent:
+        return Rejected(f"calls are for smoke and heat: see not_urgent in [channels.{channel}]")
+    number, template = e164(address), chosen(templates, message)
+    if number is None:
+        return Rejected("the address is no telephone number with its country")
+    if template is None:
+        return Rejected(f"there is no template for {message.purpose} in [channels.{channel}.templates]")
+    return number, template
 
 
 def many(templates: Mapping[str, Template]) -> int:

@@ -24,7 +24,7 @@ from urllib.parse import quote, urlsplit
 from msgspec import Meta, Struct
 
 from central.notifier.channel import CALL, Limits, Message, Outcome, Rejected, Sent, TryLater
-from central.notifier.fitting import Template, chosen, e164, many, national
+from central.notifier.fitting import Template, many, national, ready
 from central.notifier.posting import Codes, Poster
 from central.notifier.reading import Name, Seconds, base_url, needed_secret, table_of, templates
 
@@ -194,12 +194,10 @@ class AliyunSms:
 
     async def send(self, message: Message, address: str) -> Outcome:
         """Hand it over; sent means that Aliyun has taken it, not yet that the telephone has."""
-        number = e164(address)
-        template = chosen(self._config.templates, message)
-        if number is None:
-            return Rejected("the address is no telephone number with its country")
-        if template is None:
-            return Rejected(f"there is no template for {message.purpose} in [channels.aliyun_sms.templates]")
+        fit = ready(self._config.templates, message, address, "aliyun_sms")
+        if isinstance(fit, Rejected):
+            return fit
+        number, template = fit
         return await self._cloud.ask(
             {
                 "PhoneNumbers": national(number),
@@ -230,16 +228,11 @@ class AliyunVoice:
 
     async def send(self, message: Message, address: str) -> Outcome:
         """Hand it over; sent means that Aliyun will call, not that anybody has answered."""
-        if not (message.urgent or self._config.not_urgent):
-            return Rejected("calls are for smoke and heat: see not_urgent in [channels.aliyun_voice]")
-        number = e164(address)
-        template = chosen(self._config.templates, message)
-        if number is None:
-            return Rejected("the address is no telephone number with its country")
-        if template is None:
-            return Rejected(
-                f"there is no template for {message.purpose} in [channels.aliyun_voice.templates]"
-            )
+        rings = not self._config.not_urgent
+        fit = ready(self._config.templates, message, address, "aliyun_voice", rings=rings)
+        if isinstance(fit, Rejected):
+            return fit
+        number, template = fit
         query = {
             "CalledNumber": national(number),
             "TtsCode": template.code,

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta, Struct
 
 from central.notifier.channel import CALL, Limits, Message, Outcome, Rejected, Sent, TryLater
-from central.notifier.fitting import Template, chosen, e164, many
+from central.notifier.fitting import Template, many, ready
 from central.notifier.posting import Answer, Codes, Poster, as_json
 from central.notifier.reading import Name, Seconds, base_url, needed_secret, table_of, templates
 
@@ -170,11 +170,10 @@ class TencentSms:
 
     async def send(self, message: Message, address: str) -> Outcome:
         """Hand it over; sent means that Tencent has taken it, not yet that the telephone has."""
-        number, template = e164(address), chosen(self._config.templates, message)
-        if number is None:
-            return Rejected("the address is no telephone number with its country")
-        if template is None:
-            return Rejected(f"there is no template for {message.purpose} in [channels.tencent_sms.templates]")
+        fit = ready(self._config.templates, message, address, "tencent_sms")
+        if isinstance(fit, Rejected):
+            return fit
+        number, template = fit
         content = {
             "PhoneNumberSet": [number],
             "SmsSdkAppId": self._config.app_id,
@@ -215,15 +214,11 @@ class TencentVoice:
 
     async def send(self, message: Message, address: str) -> Outcome:
         """Hand it over; sent means that Tencent will call, not that anybody has answered."""
-        if not (message.urgent or self._config.not_urgent):
-            return Rejected("calls are for smoke and heat: see not_urgent in [channels.tencent_voice]")
-        number, template = e164(address), chosen(self._config.templates, message)
-        if number is None:
-            return Rejected("the address is no telephone number with its country")
-        if template is None:
-            return Rejected(
-                f"there is no template for {message.purpose} in [channels.tencent_voice.templates]"
-            )
+        rings = not self._config.not_urgent
+        fit = ready(self._config.templates, message, address, "tencent_voice", rings=rings)
+        if isinstance(fit, Rejected):
+            return fit
+        number, template = fit
         content = {
             "CalledNumber": number,
             "VoiceSdkAppid": self._config.app_id,
