@@ -117,7 +117,10 @@ async def test_what_comes_faster_than_somebody_can_read_waits_for_the_next_list(
         assert len(phone.received) == 3
         town.time.forward(seconds=2)
         await eventually(lambda: all_sent(town), 5)
-    assert named(phone) == [{"x1"}, {"x2"}, {"x3"}, {f"x{n}" for n in range(4, 15)}]
+    assert named(phone)[:3] == [{"x1"}, {"x2"}, {"x3"}]
+    lists = named(phone)[3:]
+    assert len(lists) <= 2, "two workers may have shared them on a machine that took its time"
+    assert set().union(*lists) == {f"x{n}" for n in range(4, 15)}
     assert len(await town.rows("SELECT FROM attempt")) == 14, "waiting is no try"
 
 
