@@ -2,8 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Workers of the test run, and what pytest is told besides (make test ARGS="-k outbox -x").
-WORKERS ?= 2
+# Workers of the test run (many tests wait for real parts: more than cores), and what pytest is told besides (make test ARGS="-k outbox -x").
+WORKERS ?= 3
 ARGS ?=
 # How often the kill and fault loops of `make soak` run.
 SMOKEWATCH_SOAK_LOOPS ?= 200

@@ -1,5 +1,6 @@
 """Fixtures for every test; what they do lives in `tests/harness`."""
 
+import pytest
 import structlog
 from hypothesis import settings
 
@@ -34,3 +35,19 @@ structlog.configure(
 # A machine that is busy is no fault of what is tested.
 settings.register_profile("unhurried", settings.default, deadline=None)
 settings.load_profile("unhurried")
+
+_LONG = ("/promises/", "/scenarios/", "test_fleet_whole.py", "test_made_up_years.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long tests first, dealt out evenly: each worker begins with one stretch of the list."""
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [item for item in items if any(word in str(item.path) for word in _LONG)]
+    chosen = set(long)
+    short = [item for item in items if item not in chosen]
+    size = -(-len(short) // workers)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for item in (*long[worker::workers], *short[worker * size : (worker + 1) * size])
+    ]
