@@ -122,8 +122,10 @@ class BulkEar:
         finally:
             self.connected = False
             self._line = None
-            await end(tasks)
-            await line.close()
+            try:
+                await end(tasks)
+            finally:  # whoever is in a hurry cancels again
+                await line.close()
 
     def _where(self, host: str, port: int) -> Broker:
         broker = self._broker

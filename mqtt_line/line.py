@@ -164,10 +164,17 @@ class Line(asyncio.Protocol):
         self._gathered.append(packets.GOODBYE)
         self.flush()
         self._transport.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2):
-                await asyncio.wait([self.lost])
-        self._transport.abort()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    await asyncio.wait([self.lost])
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Let go at once."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def enter(self, client_id: str, broker: Broker, filters: Sequence[tuple[str, int]]) -> None:
         """Be let in and subscribe. Raises LineError."""
@@ -199,8 +206,7 @@ class Line(asyncio.Protocol):
 
     def _close(self, why: str) -> None:
         self._why = why
-        if self._transport is not None:
-            self._transport.abort()
+        self.abort()
 
 
 async def open_line(broker: Broker, client_id: str, filters: Sequence[tuple[str, int]], heard: Heard) -> Line:
@@ -232,6 +238,10 @@ async def open_line(broker: Broker, client_id: str, filters: Sequence[tuple[str,
         )
     except (LineError, PacketError) as error:
         reason = LineError(f"{where}: {error}")
+    except asyncio.CancelledError:
+        if line is not None:
+            line.abort()
+        raise
     else:
         return line
     if line is not None:

@@ -78,7 +78,7 @@ def play(system: System, phone: Phone) -> Told:
         detectors=len(everybody),
         alarm=number,
         alarm_latency_s=round(message.received - flipped, 3),
-        delivered=sum(1 for m in phone.messages() if m.body["alarm"] == number),
+        delivered=sum(1 for m in phone.messages() if number in m.body.get("alarms", ())),
         acknowledged=what.count("acknowledged"),
         closed=what.count("closed"),
         events_recorded=sum(highest for highest, _ in counts),

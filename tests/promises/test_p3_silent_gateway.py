@@ -218,7 +218,8 @@ async def told(centre: Here) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for message in centre.whole.phone.messages():
         assert message.body["id"].split(":")[1:4] == ["alarm", "1", "0"]
-        found.setdefault(message.body["alarm"], []).append(message.body["id"].split(":")[4])
+        for alarm in message.body["alarms"]:
+            found.setdefault(alarm, []).append(message.body["id"].split(":")[4])
     return {alarm: sorted(workers) for alarm, workers in found.items()}
 
 
