@@ -116,7 +116,7 @@ async def assert_stored_is_sent(store: Store, told: dict[str, Any]) -> None:
 async def test_a_small_fleet_with_an_outage_and_its_replay_is_stored_each_row_once(
     database: str, broker: Broker, tmp_path: Path
 ) -> None:
-    """Twenty gateways with ten detectors, a fifth of them cut off for a while, one message in fifty lost."""
+    """Twenty gateways with ten detectors, a fifth of them cut off for a while, many messages lost."""
     plan = Plan(
         names=NAMES,
         connections=2,
@@ -129,7 +129,7 @@ async def test_a_small_fleet_with_an_outage_and_its_replay_is_stored_each_row_on
         storm=40,
         storm_at=2.0,
         outages=(Outage(0.2, 1.5, 2.5),),
-        lose=0.02,
+        lose=0.06,
     )
     async with centre(database, broker, tmp_path / "registry") as store:
         told = await played(broker, plan)
