@@ -202,8 +202,9 @@ class Worker:
                 going.append(group)
             else:
                 (waiting if address in granted else beyond).extend(group)
-        if limits.call:
-            waiting = await self._instead(tx, waiting)
+        if limits.call:  # one that was tried and not taken is told in writing already: it is called again
+            fresh = [one for one in waiting if one.number == 1]
+            waiting = [one for one in waiting if one.number > 1] + await self._instead(tx, fresh)
         again = await pace.next_at(tx, name, limits.pace(urgent=urgent), urgent=urgent)
         again_s = _POLL_S if again is None else (again - tx.now).total_seconds()
         by_time: dict[datetime, list[Claimed]] = {}

@@ -15,7 +15,7 @@ from central.notifier.channel import Channel
 from central.notifier.channels.webhook import Webhook, WebhookConfig
 from central.store.links import find_link
 from central.worker import Worker
-from tests.harness.sinks import SECRET, Sink, sink
+from tests.harness.sinks import SECRET, Say, Sink, sink
 from tests.harness.town import Town, batch, event, open_town, send
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
@@ -146,6 +146,28 @@ async def test_one_call_a_minute_and_what_misses_it_is_told_in_writing_at_once(
     rows = await town.rows("SELECT reason FROM delivery WHERE state = 'cancelled'")
     assert len(rows) == 12
     assert "told in writing" in rows[0]["reason"]
+
+
+async def test_a_call_that_the_provider_did_not_take_is_made_when_the_minute_is_over(
+    town: Town, phone: Sink
+) -> None:
+    """It was told in writing at once; the call is not given up for that."""
+    await town.do("INSERT INTO contact SELECT id, 1, 'write', id FROM worker")
+    phone.answer = lambda one: Say(status=503) if one.number == 1 else Say()
+    async with (
+        sink() as written,
+        working(town, {"text": webhook(phone, calls=True), "write": webhook(written)}),
+    ):
+        await burn(town, 1, 1)
+        await eventually(lambda: named(written) == [{"x1"}], 5)
+        town.time.forward(seconds=10)
+        await asyncio.sleep(1.2)  # it is due again, and may not ring yet
+        assert len(phone.received) == 1
+        town.time.forward(seconds=60)
+        await eventually(lambda: all_sent(town), 5)
+    assert named(phone) == [{"x1"}, {"x1"}]
+    states = await town.rows("SELECT channel, state FROM delivery ORDER BY channel")
+    assert [(row["channel"], row["state"]) for row in states] == [("text", "sent"), ("write", "sent")]
 
 
 async def test_who_can_only_be_called_is_called_again_when_the_minute_is_over(
