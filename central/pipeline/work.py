@@ -25,7 +25,7 @@ from central.store.due import DueRow
 from central.store.errors import StoreConflict, StoreRefused
 from central.store.people import Duty, People
 from central.store.pool import Tx
-from central.store.savepoint import in_one_go, savepoint
+from central.store.savepoint import at_once, in_one_go, savepoint
 from central.store.sources import Place, Source, Word
 
 T = TypeVar("T")
@@ -180,12 +180,17 @@ class Work:
     async def expect(self, births: Sequence[_Key]) -> None:
         """Look up, once, what new alarms of these gateways, parts and conditions will need."""
         asked = [one for one in dict.fromkeys(births) if one not in self._known_closed]
+        await at_once(self._learn_closed(asked), self._learn_ids(len(births)))
+
+    async def _learn_closed(self, asked: Sequence[_Key]) -> None:
         if asked:
             for key, last in (await alarms.last_closed(self.tx, asked)).items():
                 self._closed.setdefault(key, last)
             self._known_closed.update(asked)
-        if len(self._ids) < len(births):
-            self._ids += await alarms.reserve(self.tx, len(births) - len(self._ids))
+
+    async def _learn_ids(self, wanted: int) -> None:
+        if len(self._ids) < wanted:
+            self._ids += await alarms.reserve(self.tx, wanted - len(self._ids))
 
     def save(self, alarm: Alarm) -> None:
         """An alarm has changed."""

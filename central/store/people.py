@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from central.engine.policy import CHINA, named
 from central.engine.roster import Holder, Leave, Shift, on_duty, present
 from central.notifier.plan import Contact, Recipient
-from central.store.pool import Tx
+from central.store.pool import Tx, ask
 from central.store.sql import queries
 
 _sql = queries("people")
@@ -113,7 +113,7 @@ async def learn(
         "first_day": since.astimezone(CHINA).date() - _DAY,  # a shift of yesterday may last into today
         "last_day": until.astimezone(CHINA).date(),
     }
-    for row in await (await tx.conn.execute(_sql["holders"], values)).fetchall():
+    for row in await ask(tx, _sql["holders"], values):
         people.take(row)
 
 
