@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 import uvicorn
 
-from central import metrics, systemd, transmitters
+from central import metrics, receipt_watch, systemd, transmitters
 from central.api.main import create_app
 from central.config import Settings
 from central.ending import end
@@ -29,8 +29,10 @@ from central.health import Health
 from central.ingest import Ingest
 from central.job_watch import NAME, JobWatch
 from central.jobs import Jobs
+from central.notifier.callbacks import read_callbacks, waits
 from central.notifier.channels import build_channels
 from central.proof import WorkerProof
+from central.receipt_watch import ReceiptWatch
 from central.store.errors import StoreConflict, StoreDown, StoreError, StoreNewer
 from central.store.migrate import migrate, pending
 from central.store.pool import Store
@@ -76,6 +78,7 @@ async def run(
         health = Health(time.monotonic)
         store = Store(settings.dsn, name="-".join(sorted(roles)), max_connections=20, clock_shift=clock_shift)
         channels = build_channels(settings, environment, _wall) if "worker" in roles else {}
+        callbacks = read_callbacks(settings)
         loops: dict[str, Callable[[], Awaitable[None]]] = {}
         health.add_check("database", lambda: _database(store))
         if "ingest" in roles:
@@ -91,10 +94,19 @@ async def run(
                 health.expect(transmitters.NAME, _TURN_S)
                 loops[transmitters.NAME] = Transmitters(store, settings.transmitters, health.beat).run
         if "worker" in roles:
-            worker = Worker(store, channels, settings.worker, settings.http.public_url, health.beat)
+            worker = Worker(
+                store,
+                channels,
+                settings.worker,
+                settings.http.public_url,
+                health.beat,
+                waits=waits(callbacks),
+            )
             for lane in worker.lanes:
                 health.expect(lane, _TURN_S)
             loops["worker"] = worker.run
+            health.expect(receipt_watch.NAME, _TURN_S)
+            loops[receipt_watch.NAME] = ReceiptWatch(store, health.beat).run
             if settings.forward:
                 forwarder = Forwarder(store, settings.forward, health.beat)
                 for loop in forwarder.loops:

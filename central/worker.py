@@ -64,13 +64,19 @@ class Worker:
         settings: WorkerSettings,
         public_url: str,
         beat: Callable[[str], None] = lambda _lane: None,
+        *,
+        waits: Mapping[str, timedelta] | None = None,
     ) -> None:
-        """`beat` is called with the lane's name at each of its turns."""
+        """`beat` is called with the lane's name at each of its turns.
+
+        A message of a channel in `waits` must have its receipt after so long, else the next channel is tried.
+        """
         self._store = store
         self._channels = dict(channels)
         self._settings = settings
         self._url = public_url
         self._beat = beat
+        self._waits = dict(waits or {})
         self._wakes: list[asyncio.Event] = []
 
     @property
@@ -299,7 +305,10 @@ class Worker:
             for one in claimed:
                 await self._not_taken(tx, one, outcome)
             return
-        await deliveries.sent(tx, claimed, outcome.provider_id)
+        within = self._waits.get(claimed[0].planned.channel)
+        named = outcome.provider_id is not None  # without a name no receipt could be told from another
+        due_at = tx.now + within if within is not None and named else None
+        await deliveries.sent(tx, claimed, outcome.provider_id, due_at)
         for one in claimed:
             name = self._known(one.planned.channel)
             metrics.DELIVERIES.labels(name, "sent").inc()
