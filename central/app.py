@@ -20,7 +20,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 import uvicorn
 
-from central import metrics, receipt_watch, systemd, transmitters
+from central import answering, metrics, receipt_watch, systemd, transmitters
+from central.answering import Answering
 from central.api.main import create_app
 from central.config import Settings
 from central.ending import end
@@ -107,6 +108,8 @@ async def run(
             loops["worker"] = worker.run
             health.expect(receipt_watch.NAME, _TURN_S)
             loops[receipt_watch.NAME] = ReceiptWatch(store, health.beat).run
+            health.expect(answering.NAME, max(_TURN_S, *(one.timeout_s + 30 for one in channels.values())))
+            loops[answering.NAME] = Answering(store, channels, health.beat).run
             if settings.forward:
                 forwarder = Forwarder(store, settings.forward, health.beat)
                 for loop in forwarder.loops:

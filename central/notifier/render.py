@@ -134,6 +134,7 @@ def _message(
         alarms=tuple(dict.fromkeys(one.alarm for one in planned)),
         open_text="\n".join(line for line in open_lines if line),
         words={
+            **dict.fromkeys(WORDS, w.NOT_KNOWN.of(to.language)),
             **{name: word or w.NOT_KNOWN.of(to.language) for name, word in words.items()},
             "call": str(planned[0].step + 1),
             "number": str(planned[0].alarm),

@@ -1,12 +1,12 @@
 """What a provider tells us afterwards of a message that it has taken. Law of this file: words only.
 
-`id` is the provider's own name for the message, as its answer gave it. No telephone number and no text of a
-person is kept in any of these, and `code` is the provider's word for what happened.
+`id` is the provider's own name for the message, as its answer gave it; `code` is its word for what happened.
+A telephone number and a person's text stand in a Reply alone, which is acted upon and not kept.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -54,7 +54,17 @@ class Pressed:
         return set(self.keys.removesuffix("#")) == {"1"}
 
 
-Told = Status | Pressed
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A text message that somebody sent us."""
+
+    number: str = field(repr=False)
+    text: str = field(repr=False)
+    once: str
+    """Made of what tells this message from every other; the number cannot be read from it."""
+
+
+Told = Status | Pressed | Reply
 
 SOON = timedelta(seconds=15)
 """Bots and apps: without a receipt by then the next channel is tried."""

@@ -13,8 +13,9 @@ from typing import Final
 from central import metrics
 from central.engine.model import Act, ActKind, NotAllowed, Reason
 from central.notifier.plan import Planned, fall_back
-from central.notifier.told import How, Pressed, Status, Told
+from central.notifier.told import How, Pressed, Reply, Status, Told
 from central.pipeline.people import act
+from central.pipeline.replies import take_reply
 from central.store import alarms, deliveries, receipts
 from central.store.alarms import Line
 from central.store.pool import Tx
@@ -36,13 +37,14 @@ async def take(tx: Tx, channel: str, told: Told) -> str:
     noted = await receipts.note(tx, channel, told.once)
     if not noted.new:
         return REPEATED
-    found = await receipts.named(tx, channel, told.id)
-    if not found:
-        outcome: str = UNKNOWN
-    elif isinstance(told, Status):
-        outcome = await _ended(tx, found, told)
-    else:
-        outcome = await _pressed(tx, channel, found, told)
+    outcome: str = UNKNOWN
+    if isinstance(told, Reply):
+        outcome = await take_reply(tx, channel, told)
+    elif found := await receipts.named(tx, channel, told.id):
+        if isinstance(told, Status):
+            outcome = await _ended(tx, found, told)
+        else:
+            outcome = await _pressed(tx, channel, found, told)
     await receipts.conclude(tx, noted, outcome)
     return outcome
 

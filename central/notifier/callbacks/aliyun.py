@@ -1,19 +1,19 @@
-"""What Aliyun pushes over HTTP (HTTP批量推送): SmsReport, and VoiceReport with VoiceCallReport.
+"""What Aliyun pushes over HTTP (HTTP批量推送): SmsReport and SmsUp, VoiceReport and VoiceCallReport.
 
 Law of this file: pure; a code that nobody here knows is a failure, for then the next channel is tried.
 
-Source: help.aliyun.com, "SmsReport" (document_detail/101867), "VoiceReport" and "VoiceCallReport"
-(vms/developer-reference), the codes in document_detail/55085 and 112804. A push is a JSON array; the answer
-must be status 200 with a numeric `code`; it is pushed again after 1, 5 and 10 minutes. The pages know no
-signature: the secret stands in the address.
+Source: help.aliyun.com, "SmsReport" (document_detail/101867), "SmsUp" (101847), "VoiceReport" and
+"VoiceCallReport" (vms/developer-reference), the codes in document_detail/55085 and 112804. A push is a JSON
+array; the answer must be status 200 with a numeric `code`; it is pushed again after 1, 5 and 10 minutes. The
+pages know no signature: the secret stands in the address.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from central.notifier.callbacks.json_form import objects, word
-from central.notifier.told import How, Pressed, Status, Told, Unreadable
+from central.notifier.callbacks.json_form import objects, text, word
+from central.notifier.told import How, Pressed, Reply, Status, Told, Unreadable
 
 TAKEN: dict[str, Any] = {"code": 0, "msg": "OK"}
 _UNDER_WAY = frozenset({"200100", "200101", "200102", "200103", "200201"})
@@ -24,9 +24,13 @@ _PRESSED = "300000"
 
 
 def sms(body: bytes) -> list[Told]:
-    """Status reports of text messages. Raises Unreadable."""
+    """Status reports of text messages, and what people wrote back. Raises Unreadable."""
     told: list[Told] = []
     for one in objects(body):
+        if "content" in one:
+            number, said = word(one, "phone_number"), text(one, "content")
+            told.append(Reply(number, said, f"reply:{word(one, 'sequence_id')}"))
+            continue
         success = one.get("success")
         if not isinstance(success, bool):
             raise Unreadable("a report of Aliyun's has `success`, true or false")

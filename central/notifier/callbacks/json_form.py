@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from central.notifier.told import Unreadable
 MOST_BYTES = 256_000
 _MOST = 1000
 _LONGEST = 200
+_LONGEST_TEXT = 500
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f]*")
 
 
@@ -50,3 +52,16 @@ def word(one: Mapping[str, Any], name: str, *, needed: bool = True, longest: int
     if text is None or len(text) > longest or not _PLAIN.fullmatch(text):
         raise Unreadable(f"`{name}` is no text of at most {longest} plain characters")
     return text
+
+
+def text(one: Mapping[str, Any], name: str) -> str:
+    """What a person wrote, its first 500 characters in one line. Raises Unreadable when it is no text."""
+    found = one.get(name)
+    if not isinstance(found, str):
+        raise Unreadable(f"`{name}` is no text")
+    return " ".join("".join(c if c.isprintable() else " " for c in found[:_LONGEST_TEXT]).split())
+
+
+def name_of(*parts: str) -> str:
+    """A name for what has none of its own; nothing can be read from it."""
+    return hashlib.sha256("\x00".join(parts).encode("utf-8", "replace")).hexdigest()[:32]

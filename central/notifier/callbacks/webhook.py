@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 import wire.webhook
-from central.notifier.callbacks.json_form import objects, word
-from central.notifier.told import How, Pressed, Status, Told, Unreadable
+from central.notifier.callbacks.json_form import objects, text, word
+from central.notifier.told import How, Pressed, Reply, Status, Told, Unreadable
 
 TAKEN: dict[str, Any] = {"ok": True}
 _OLDEST_S = 300
@@ -31,14 +31,16 @@ def genuine(secret: bytes, headers: Mapping[str, str], body: bytes, now: datetim
 
 
 def read(body: bytes) -> list[Told]:
-    """What became of messages, by the `id` that the receiver gave them. Raises Unreadable."""
+    """What became of messages, by the `id` that the receiver gave them, and replies. Raises Unreadable."""
     told: list[Told] = []
     for one in objects(body):
         name, what = word(one, "id"), word(one, "what")
         if what == "pressed":
             told.append(Pressed(name, word(one, "keys")))
+        elif what == "reply":
+            told.append(Reply(word(one, "from"), text(one, "text"), f"reply:{name}"))
         elif what in set(How):
             told.append(Status(name, How(what), word(one, "code", needed=False)))
         else:
-            raise Unreadable(f"`what` is one of pressed, {', '.join(How)}")
+            raise Unreadable(f"`what` is one of pressed, reply, {', '.join(How)}")
     return told

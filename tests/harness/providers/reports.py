@@ -27,6 +27,12 @@ def aliyun_sms(biz_id: str, *, success: bool = True, code: str = "DELIVERED") ->
     )
 
 
+def aliyun_reply(text: str, sequence: str = "1234567890", number: str = PHONE) -> bytes:
+    """SmsUp."""
+    told = {"phone_number": number, "content": text, "send_time": "2026-03-01 03:00:30", "dest_code": "1234"}
+    return _bytes([told | {"sequence_id": sequence}])
+
+
 def aliyun_key(call_id: str, key: str) -> bytes:
     """VoiceCallReport of a press."""
     return _bytes(
@@ -76,6 +82,12 @@ def tencent_sms(sid: str, status: str = "SUCCESS", code: str = "DELIVRD") -> byt
             }
         ]
     )
+
+
+def tencent_reply(text: str, at: int = 1457336869) -> bytes:
+    """What somebody wrote back."""
+    told = {"extend": "", "mobile": PHONE, "nationcode": "86", "sign": "街道消防", "text": text, "time": at}
+    return _bytes(told)
 
 
 def tencent_key(call_id: str, key: str) -> bytes:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import wire.webhook
 from central.config import ConfigError, read_settings
 from central.notifier.callbacks import KINDS, Callback, aliyun, read_callbacks, tencent, waits, webhook
-from central.notifier.told import How, Pressed, Status, Told, Unreadable
+from central.notifier.told import How, Pressed, Reply, Status, Told, Unreadable
 from tests.harness.providers import reports
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -49,6 +49,12 @@ CALLED = "13000^116"
         (tencent.voice, reports.tencent_call("c-1", "0"), [Status("c-1", How.ANSWERED, "0")]),
         (tencent.voice, reports.tencent_call("c-1", "1"), [Status("c-1", How.FAILED, "1")]),
         (tencent.voice, reports.tencent_failure("c-1", 8), [Status("c-1", How.FAILED, "8")]),
+        (aliyun.sms, reports.aliyun_reply("收到 12"), [Reply(reports.PHONE, "收到 12", "reply:1234567890")]),
+        (
+            webhook.read,
+            b'{"id": "in-1", "what": "reply", "from": "+8613800000000", "text": " 1\\n"}',
+            [Reply("+8613800000000", "1", "reply:in-1")],
+        ),
         (webhook.read, b'{"id": "m-1", "what": "received"}', [Status("m-1", How.RECEIVED)]),
         (webhook.read, b'[{"id": 7, "what": "pressed", "keys": "1#"}]', [Pressed("7", "1#")]),
     ],
@@ -112,7 +118,17 @@ def test_anything_at_all_is_read_or_refused(kind: str, body: bytes) -> None:
         told = KINDS[kind].read(body)
     except Unreadable:
         return
-    assert all(one.id and len(one.once) < 700 for one in told)
+    assert all(0 < len(one.once) < 700 for one in told)
+
+
+def test_a_reply_without_a_name_of_its_own_counts_once_and_does_not_show_the_number() -> None:
+    """Tencent gives its replies none."""
+    (one,), (again,) = (tencent.sms(reports.tencent_reply("1")) for _ in range(2))
+    (other,) = tencent.sms(reports.tencent_reply("1", at=1457336870))
+    assert isinstance(one, Reply)
+    assert (one.number, one.text) == (f"+86{reports.PHONE}", "1")
+    assert one.once == again.once != other.once
+    assert reports.PHONE not in one.once + repr(one)
 
 
 def signed(body: bytes, at: datetime, secret: bytes = b"shared", key: str = "r-1") -> dict[str, str]:
