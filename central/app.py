@@ -30,8 +30,10 @@ from central.health import Health
 from central.ingest import Ingest
 from central.job_watch import NAME, JobWatch
 from central.jobs import Jobs
+from central.listening import Listening
 from central.notifier.callbacks import read_callbacks, waits
 from central.notifier.channels import build_channels
+from central.notifier.channels.gsm import Gsm
 from central.proof import WorkerProof
 from central.receipt_watch import ReceiptWatch
 from central.store.errors import StoreConflict, StoreDown, StoreError, StoreNewer
@@ -110,6 +112,11 @@ async def run(
             loops[receipt_watch.NAME] = ReceiptWatch(store, health.beat).run
             health.expect(answering.NAME, max(_TURN_S, *(one.timeout_s + 30 for one in channels.values())))
             loops[answering.NAME] = Answering(store, channels, health.beat).run
+            for name, channel in channels.items():
+                if isinstance(channel, Gsm) and channel.hears:
+                    listening = Listening(store, name, channel, health.beat)
+                    health.expect(listening.loop, channel.timeout_s + 2 * _TURN_S)
+                    loops[listening.loop] = listening.run
             if settings.forward:
                 forwarder = Forwarder(store, settings.forward, health.beat)
                 for loop in forwarder.loops:
