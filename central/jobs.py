@@ -16,7 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from central import metrics, pipeline
 from central.config import JobsSettings
-from central.store import alarms, deliveries, pace, receipts, replies, retention, trends
+from central.store import alarms, deliveries, pace, people, receipts, replies, retention, trends
 from central.store import jobs as records
 from central.store.errors import StoreError
 from central.store.links import forget_links
@@ -220,6 +220,7 @@ class Jobs:
             "receipt": partial(receipts.forget, keep=_LINKS_KEPT),
             "answer": partial(replies.forget, keep=_LINKS_KEPT),
             "pace": pace.forget,
+            "family": people.forget_families,
         }
         for name, forget in pieces.items():
             total = 0

@@ -24,7 +24,7 @@ import structlog
 
 from central import metrics
 from central.config import WorkerSettings
-from central.engine.policy import SEES_RESIDENTS
+from central.engine.policy import ONLOOKERS, SEES_RESIDENTS
 from central.notifier.bundle import bundles
 from central.notifier.channel import Channel, Limits, Message, Outcome, Pace, Rejected, Sent, TryLater
 from central.notifier.plan import Planned, fall_back
@@ -247,7 +247,9 @@ class Worker:
                 known = [facts[alarm] for alarm in alarms_of if alarm in facts]
                 if first.role not in SEES_RESIDENTS:
                     known = [one.without_residents() for one in known]
-                message = word(planned, known, To(first.language, f"{self._url}/a/{token}"))
+                message = word(
+                    planned, known, To(first.language, f"{self._url}/a/{token}", first.role not in ONLOOKERS)
+                )
                 ready.append(_Work(tuple(group), message))
                 await audit.note_all(
                     tx,

@@ -77,7 +77,7 @@ async def _pressed(tx: Tx, channel: str, found: Sequence[Named], told: Pressed) 
         if told.takes
         and one.planned.purpose == "alarm"
         and one.planned.round == one.alarm_round
-        and one.worker_active
+        and one.may_take
     ]
     if not meant:
         return NOTHING

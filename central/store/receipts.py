@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, NamedTuple
 
+from central.engine.policy import ONLOOKERS
 from central.notifier.plan import Planned
 from central.store.deliveries import planned_of
 from central.store.pool import Tx, one
@@ -36,7 +37,8 @@ class Named:
     receipt: str
     alarm_state: str
     alarm_round: int
-    worker_active: bool
+    may_take: bool
+    """The person is on duty, and of a role that may take alarms."""
 
 
 async def note(tx: Tx, channel: str, once: str) -> Noted:
@@ -53,7 +55,7 @@ async def conclude(tx: Tx, noted: Noted, outcome: str) -> None:
 
 async def named(tx: Tx, channel: str, provider_id: str) -> list[Named]:
     """All messages that went out under a provider's name for them: more than one when they were merged."""
-    values = {"channel": channel, "provider_id": provider_id}
+    values = {"channel": channel, "provider_id": provider_id, "onlookers": sorted(ONLOOKERS)}
     found = await (await tx.conn.execute(_SQL["named"], values)).fetchall()
     return [
         Named(
@@ -63,7 +65,7 @@ async def named(tx: Tx, channel: str, provider_id: str) -> list[Named]:
             row["receipt"],
             row["alarm_state"],
             row["alarm_round"],
-            row["worker_active"],
+            row["may_take"],
         )
         for row in found
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from central.engine.policy import ONLOOKERS
 from central.store.pool import Tx
 from central.store.retention import PIECE
 from central.store.sql import queries
@@ -42,8 +43,12 @@ class Answer:
 
 
 async def senders(tx: Tx, forms: Collection[str]) -> list[Sender]:
-    """Everybody on duty who has the number that may be written in these forms, without spaces and hyphens."""
-    rows = await (await tx.conn.execute(_SQL["senders"], {"forms": list(forms)})).fetchall()
+    """Everybody who may take alarms and has the number, written in one of these forms.
+
+    Spaces and hyphens in the registry do not matter.
+    """
+    values = {"forms": list(forms), "onlookers": sorted(ONLOOKERS)}
+    rows = await (await tx.conn.execute(_SQL["senders"], values)).fetchall()
     return [Sender(row["id"], row["language"]) for row in rows]
 
 

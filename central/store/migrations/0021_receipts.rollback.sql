@@ -1,3 +1,4 @@
+DROP TABLE answer;
 DROP TABLE receipt;
 DROP INDEX attempt_provider;
 DROP INDEX delivery_receipt_due;

@@ -8,7 +8,7 @@ UPDATE receipt SET outcome = %(outcome)s WHERE id = %(id)s
 
 -- name: named
 -- The messages that a provider calls by this name.
-SELECT d.*, a.state AS alarm_state, a.round AS alarm_round, w.active AS worker_active
+SELECT d.*, a.state AS alarm_state, a.round AS alarm_round, w.active AND w.role <> ALL (%(onlookers)s) AS may_take
 FROM delivery d JOIN alarm a ON a.id = d.alarm JOIN worker w ON w.id = d.worker
 WHERE d.channel = %(channel)s
     AND d.id IN (SELECT delivery FROM attempt WHERE provider_id = %(provider_id)s AND outcome = 'sent')

@@ -1,7 +1,7 @@
 -- name: senders
 -- Whose number it is, in any of the forms in which it may stand in a contact.
 SELECT DISTINCT w.id, w.language FROM contact c JOIN worker w ON w.id = c.worker
-WHERE w.active AND replace(replace(c.address, ' ', ''), '-', '') = ANY (%(forms)s) ORDER BY w.id
+WHERE w.active AND w.role <> ALL (%(onlookers)s) AND replace(replace(c.address, ' ', ''), '-', '') = ANY (%(forms)s) ORDER BY w.id
 
 -- name: told
 -- The open alarms of which somebody was told, in their present round.
