@@ -161,6 +161,7 @@ class Worker:
                     limit=_MOST_CLAIMED if limits.call else min(limit * limits.homes, _MOST_CLAIMED),
                     hold=hold,
                     pace=limits.pace(urgent=urgent),
+                    longest=max(one.every for one in limits.paces(urgent=urgent)),
                     merges=not limits.call,
                 )
                 wanted = await self._wanted(tx, claimed)
@@ -196,7 +197,7 @@ class Worker:
     ) -> tuple[list[Sequence[Claimed]], float]:
         """The messages that may go now, at most `most`. Others wait, or go another way if this one rings."""
         asked = Counter(group[0].planned.address for group in (groups if limits.call else groups[:most]))
-        granted = await pace.take(tx, name, limits.pace(urgent=urgent), asked, urgent=urgent)
+        granted = await pace.take_under(tx, name, limits.paces(urgent=urgent), asked, urgent=urgent)
         left = {address: one.messages for address, one in granted.items()}
         going: list[Sequence[Claimed]] = []
         waiting: list[Claimed] = []

@@ -86,12 +86,14 @@ async def claim(
     limit: int,
     hold: timedelta,
     pace: Pace,
+    longest: timedelta | None = None,
     merges: bool = True,
 ) -> list[Claimed]:
     """Take up to `limit` due messages of a channel (None: of all not `known`), note the tries.
 
     Nobody else gets them for `hold`. Committing this before sending is what makes a dead worker visible.
-    Where the channel `merges`, an address that bears no more at its `pace` is left alone.
+    Where the channel `merges`, an address that bears no more at its `pace` is left alone. Nothing is put off
+    for longer than `longest` (or the pace) for want of room.
     """
     until = tx.now + hold
     values = {
@@ -103,7 +105,7 @@ async def claim(
         "now": tx.now,
         "until": until,
         "longest_wait": LONGEST_WAIT[urgent],
-        "pause": pace.every + timedelta(seconds=1),
+        "pause": (longest or pace.every) + timedelta(seconds=1),
         "every_s": pace.every.total_seconds(),
         "merges": merges,
     }
