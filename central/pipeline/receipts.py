@@ -50,7 +50,7 @@ async def take(tx: Tx, channel: str, told: Told) -> str:
 
 
 async def overdue(tx: Tx) -> int:
-    """Tell by their next channel all whose receipt did not come in time; how many messages these were."""
+    """Tell by their next channel all whose receipt did not come in time; how many are needed still."""
     late = await receipts.missing(tx, _AT_ONCE)
     await _next(tx, late, Reason.NO_RECEIPT, {})
     return len(late)
@@ -66,8 +66,9 @@ async def _ended(tx: Tx, found: Sequence[Named], told: Status) -> str:
         case How.FAILED:
             lost = [one for one in found if one.receipt in ("", "none")]
             await receipts.settle(tx, lost, "failed")
-            await _next(tx, [one.planned for one in lost], Reason.NOT_RECEIVED, {"code": told.code})
-            return NEXT if lost else NOTHING
+            again = [one.planned for one in lost if one.needed]
+            await _next(tx, again, Reason.NOT_RECEIVED, {"code": told.code})
+            return NEXT if again else NOTHING
 
 
 async def _pressed(tx: Tx, channel: str, found: Sequence[Named], told: Pressed) -> str:

@@ -35,8 +35,9 @@ class Named:
     planned: Planned
     state: str
     receipt: str
-    alarm_state: str
     alarm_round: int
+    needed: bool
+    """Somebody still waits for what it asks."""
     may_take: bool
     """The person is on duty, and of a role that may take alarms."""
 
@@ -63,8 +64,8 @@ async def named(tx: Tx, channel: str, provider_id: str) -> list[Named]:
             planned_of(row),
             row["state"],
             row["receipt"],
-            row["alarm_state"],
             row["alarm_round"],
+            row["needed"],
             row["may_take"],
         )
         for row in found
@@ -77,10 +78,10 @@ async def settle(tx: Tx, found: Sequence[Named], receipt: ReceiptWord) -> None:
 
 
 async def missing(tx: Tx, limit: int) -> list[Planned]:
-    """Take up to `limit` messages whose receipt did not come in time; nobody else gets them."""
+    """Take up to `limit` messages whose receipt did not come in time; returns those still needed."""
     values = {"now": tx.now, "limit": limit}
     found = await (await tx.conn.execute(_SQL["missing"], values)).fetchall()
-    return [planned_of(row) for row in sorted(found, key=lambda row: row["id"])]
+    return [planned_of(row) for row in sorted(found, key=lambda row: row["id"]) if row["needed"]]
 
 
 async def forget(tx: Tx, keep: timedelta) -> int:

@@ -24,6 +24,7 @@ from central.config import fail, secret
 from central.notifier.channel import Limits, Message, Outcome, Pace, Rejected, Sent, TryLater
 from central.notifier.fitting import e164
 from central.notifier.reading import Name, table_of
+from central.notifier.words import Words
 from gsm import dialogue
 from gsm.dialogue import Read
 from gsm.pdu import SMS_LIMIT, submit, units
@@ -33,6 +34,7 @@ PIN_VARIABLE = "SMOKEWATCH_GSM_PIN"
 _WAIT_S = 30.0
 """How long a message waits for those before it: a modem sends one in about 5 s."""
 _SHORTEST_TITLE = 20
+_HINT = Words(" 回复1接警", " Reply 1 to take it")
 _IN_VAIN = 20
 """A port that says so often in a row that there is something to read, and has nothing, was unplugged."""
 
@@ -88,7 +90,7 @@ class Gsm:
         except TimeoutError:
             return TryLater(timedelta(seconds=10), "the modem has messages before this one")
         try:
-            return await self._talk(number, _text(message))
+            return await self._talk(number, _text(message, reply=self._config.replies))
         except (serial.SerialException, OSError, ValueError, termios.error) as error:
             return TryLater(None, f"the modem's port fails ({type(error).__name__})")
         except Exception as error:  # noqa: BLE001 -- the contract: whatever happens becomes an outcome
@@ -176,10 +178,16 @@ class _Port:
             raise OSError("the port takes no more bytes")
 
 
-def _text(message: Message) -> str:
-    """What fits into one SMS: the title and the link, or as much of the text as there is room for."""
+def _text(message: Message, *, reply: bool = False) -> str:
+    """What fits into one SMS: the title and the link, or as much of the text as there is room for.
+
+    With `reply` it says that a 1 takes the alarm, where there is room.
+    """
     link = f" {message.link}" if message.link else ""
     words = message.title
+    hint = _HINT.of(message.language) + link
+    if reply and message.purpose == "alarm" and units(words + hint) <= SMS_LIMIT:
+        link = hint
     if SMS_LIMIT - units(link) < _SHORTEST_TITLE or not link:
         words, link = f"{message.title} {message.text}", ""
     plain = " ".join("".join(sign if sign.isprintable() else " " for sign in words).split())

@@ -8,7 +8,10 @@ UPDATE receipt SET outcome = %(outcome)s WHERE id = %(id)s
 
 -- name: named
 -- The messages that a provider calls by this name.
-SELECT d.*, a.state AS alarm_state, a.round AS alarm_round, w.active AND w.role <> ALL (%(onlookers)s) AS may_take
+SELECT d.*, a.round AS alarm_round, a.state <> 'closed' AND a.round = d.round
+    AND CASE d.purpose WHEN 'alarm' THEN a.acknowledged_at IS NULL WHEN 'disposition' THEN a.disposition IS NULL
+        ELSE true END AS needed,
+    w.active AND w.role <> ALL (%(onlookers)s) AS may_take
 FROM delivery d JOIN alarm a ON a.id = d.alarm JOIN worker w ON w.id = d.worker
 WHERE d.channel = %(channel)s
     AND d.id IN (SELECT delivery FROM attempt WHERE provider_id = %(provider_id)s AND outcome = 'sent')
@@ -25,7 +28,9 @@ WITH late AS (
     SELECT id FROM delivery WHERE receipt_due_at <= %(now)s OR receipt_due_at > %(now)s + interval '2 minutes'
     ORDER BY receipt_due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-UPDATE delivery d SET receipt_due_at = NULL, receipt = 'none' FROM late WHERE d.id = late.id RETURNING d.*
+UPDATE delivery d SET receipt_due_at = NULL, receipt = 'none' FROM late, alarm a WHERE d.id = late.id AND a.id = d.alarm
+RETURNING d.*, a.state <> 'closed' AND a.round = d.round
+    AND CASE d.purpose WHEN 'alarm' THEN a.acknowledged_at IS NULL ELSE a.disposition IS NULL END AS needed
 
 -- name: forget
 DELETE FROM receipt WHERE id IN (SELECT id FROM receipt WHERE at < %(before)s ORDER BY at LIMIT %(piece)s)
