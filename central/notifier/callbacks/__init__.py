@@ -30,11 +30,13 @@ class _Kind(NamedTuple):
     """What the provider wants to hear."""
     within: timedelta
     signs: bool = False
+    only_with: str = ""
+    """Without this key in the channel's table no receipt can come, so none is waited for."""
 
 
 KINDS: Mapping[str, _Kind] = {
     "aliyun_sms": _Kind(aliyun.sms, aliyun.TAKEN, LATER),
-    "aliyun_voice": _Kind(aliyun.voice, aliyun.TAKEN, LATER),
+    "aliyun_voice": _Kind(aliyun.voice, aliyun.TAKEN, LATER, only_with="thanks"),
     "tencent_sms": _Kind(tencent.sms, tencent.TAKEN, LATER),
     "tencent_voice": _Kind(tencent.voice, tencent.TAKEN, LATER),
     "webhook": _Kind(webhook.read, webhook.TAKEN, SOON, signs=True),
@@ -116,7 +118,8 @@ def read_callbacks(settings: Settings) -> dict[str, Callback]:
                 " `openssl rand -hex 24` prints",
             )
         kept = proof.encode() if signs else _hash(proof)
-        read[name] = Callback(kind, told.receipts, KINDS[kind].within, kept)
+        can = not KINDS[kind].only_with or bool(table.get(KINDS[kind].only_with))
+        read[name] = Callback(kind, told.receipts and can, KINDS[kind].within, kept)
     return read
 
 

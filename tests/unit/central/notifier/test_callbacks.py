@@ -161,11 +161,12 @@ def callbacks(tmp_path: Path, text: str) -> dict[str, Callback]:
 
 
 def test_a_channel_waits_for_receipts_only_where_its_callback_says_that_they_come(tmp_path: Path) -> None:
-    """Forty seconds for calls and texts, fifteen for a webhook; none for a channel without a callback."""
+    """Forty seconds for calls and texts, fifteen for a webhook; none where no key can be heard."""
     (tmp_path / "token").write_text(TOKEN)
     made = callbacks(
         tmp_path,
-        f'[channels.aliyun_voice.callback]\ntoken_file = "token"\n'
+        '[channels.aliyun_voice]\nthanks = "TTS_1"\n[channels.aliyun_voice.callback]\ntoken_file = "token"\n'
+        f'[channels.mute]\nkind = "aliyun_voice"\n[channels.mute.callback]\ntoken = "{TOKEN}"\n'
         f'[channels.text]\nkind = "tencent_sms"\n[channels.text.callback]\n'
         f'token = "{TOKEN}"\nreceipts = false\n'
         '[channels.webhook.callback]\nsecret = "shared"\n[channels.console]\n',
