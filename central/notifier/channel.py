@@ -71,6 +71,8 @@ class Message:
     open_text: str = ""
     """The same, title included, for a place where others read along: no resident, and no link, which acts as
     the person."""
+    takes: bool = True
+    """The person may take the alarm; others are told of it, and asked for nothing."""
     words: Mapping[str, str] = field(default_factory=dict)
     """The same in single words, for templates that a provider has approved: `central.notifier.fitting.WORDS`
     says which. None is empty."""

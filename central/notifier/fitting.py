@@ -94,9 +94,13 @@ class Template:
 
 
 def chosen(templates: Mapping[str, Template], message: Message) -> Template | None:
-    """The template for this purpose in this language; in Chinese where there is none in English."""
-    other = templates.get(f"{message.purpose}_{message.language}")
-    return other or templates.get(message.purpose)
+    """The template for this purpose in this language; in Chinese where there is none in English.
+
+    Who cannot take an alarm gets the text of a `notice`, where there is one, instead of that of an `alarm`.
+    """
+    wanted = ("notice", "alarm") if message.purpose == "alarm" and not message.takes else (message.purpose,)
+    names = (name for purpose in wanted for name in (f"{purpose}_{message.language}", purpose))
+    return next((templates[name] for name in names if name in templates), None)
 
 
 def ready(

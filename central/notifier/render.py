@@ -136,6 +136,7 @@ def _message(
         link=to.link,
         alarms=tuple(dict.fromkeys(one.alarm for one in planned)),
         open_text="\n".join(line for line in open_lines if line),
+        takes=to.takes,
         words={
             **dict.fromkeys(WORDS, w.NOT_KNOWN.of(to.language)),
             **{name: word or w.NOT_KNOWN.of(to.language) for name, word in words.items()},

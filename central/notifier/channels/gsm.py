@@ -186,7 +186,7 @@ def _text(message: Message, *, reply: bool = False) -> str:
     link = f" {message.link}" if message.link else ""
     words = message.title
     hint = _HINT.of(message.language) + link
-    if reply and message.purpose == "alarm" and units(words + hint) <= SMS_LIMIT:
+    if reply and message.takes and message.purpose == "alarm" and units(words + hint) <= SMS_LIMIT:
         link = hint
     if SMS_LIMIT - units(link) < _SHORTEST_TITLE or not link:
         words, link = f"{message.title} {message.text}", ""
