@@ -44,6 +44,7 @@ WORDS: Mapping[str, Word] = {
     "day": Word(5, "never", "the day of it: 03-01"),
     "call": Word(3, "never", "which call this is, from 1"),
     "number": Word(9, "never", "the alarm's number"),
+    "answer": Word(35, "head", "of the purpose answer alone: what somebody who wrote back is told"),
     LINK_WORD: Word(16, "never", "the end of the address of the person's page"),
 }
 
@@ -93,9 +94,13 @@ class Template:
 
 
 def chosen(templates: Mapping[str, Template], message: Message) -> Template | None:
-    """The template for this purpose in this language; in Chinese where there is none in English."""
-    other = templates.get(f"{message.purpose}_{message.language}")
-    return other or templates.get(message.purpose)
+    """The template for this purpose in this language; in Chinese where there is none in English.
+
+    Who cannot take an alarm gets the text of a `notice`, where there is one, instead of that of an `alarm`.
+    """
+    wanted = ("notice", "alarm") if message.purpose == "alarm" and not message.takes else (message.purpose,)
+    names = (name for purpose in wanted for name in (f"{purpose}_{message.language}", purpose))
+    return next((templates[name] for name in names if name in templates), None)
 
 
 def ready(
@@ -117,7 +122,8 @@ def ready(
 
 def many(templates: Mapping[str, Template]) -> int:
     """How many alarms one message can name: the text has one home, the page behind its link has all."""
-    linked = all(any(word == LINK_WORD for _, word in one.gaps) for one in templates.values())
+    about = [one for purpose, one in templates.items() if not purpose.startswith("answer")]
+    linked = all(any(word == LINK_WORD for _, word in one.gaps) for one in about)
     return 20 if linked else 1
 
 

@@ -30,6 +30,8 @@ class To:
 
     language: str
     link: str
+    takes: bool = True
+    """May take an alarm; others are shown how it stands."""
 
 
 def render(planned: Planned, facts: Facts, to: To) -> Message:
@@ -56,7 +58,8 @@ def render_many(planned: Sequence[Planned], facts: Sequence[Facts], to: To) -> M
     name = _condition(first, language)
     count = w.PLACES.of(language).format(n=len(alarms))
     lines = _listed(alarms, known, first, language, private=True)
-    link = [w.TICK_THEM.of(language) + to.link] if to.link else []
+    lead = w.TICK_THEM if to.takes else w.SEE_IT
+    link = [lead.of(language) + to.link] if to.link else []
     fire = any(one.condition in _LIFE for one in facts) and planned[0].purpose == "alarm"
     call = [w.CALL_119.of(language)] if fire else []
     head = f"[{name}] " if language == "en" else f"【{name}】"
@@ -133,7 +136,9 @@ def _message(
         link=to.link,
         alarms=tuple(dict.fromkeys(one.alarm for one in planned)),
         open_text="\n".join(line for line in open_lines if line),
+        takes=to.takes,
         words={
+            **dict.fromkeys(WORDS, w.NOT_KNOWN.of(to.language)),
             **{name: word or w.NOT_KNOWN.of(to.language) for name, word in words.items()},
             "call": str(planned[0].step + 1),
             "number": str(planned[0].alarm),
@@ -252,7 +257,7 @@ def _staircase(unit: str, language: str) -> str:
 
 def _link_line(planned: Planned, to: To) -> str:
     leads = {"alarm": w.TAKE_IT, "disposition": w.REPORT_IT}.get(planned.purpose, w.SEE_IT)
-    return leads.of(to.language) + to.link
+    return (leads if to.takes else w.SEE_IT).of(to.language) + to.link
 
 
 def _place(facts: Facts, language: str) -> str:

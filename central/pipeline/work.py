@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from central.engine.book import Book
 from central.engine.effects import DueKind
 from central.engine.model import Alarm, AlarmState, Condition
-from central.engine.policy import Policy
+from central.engine.policy import Policy, family_channels
 from central.forwarding import News
 from central.notifier.plan import Planned, Recipient
 from central.store import alarms, deliveries, due, forward, people, policies, sources
@@ -230,7 +230,11 @@ class Work:
             self._known_duties |= asked
 
     async def recipients(self, alarm: Alarm, target: str) -> list[Recipient]:
-        """Those who have this duty towards an alarm's place now, or who are named by it."""
+        """Those who have this duty towards an alarm's place now, are named by it, or are the families."""
+        if channels := family_channels(target):
+            if alarm.household is None:
+                return []
+            return await people.families(self.tx, alarm.area, alarm.household, channels)
         duty = Duty(alarm.grid, alarm.area, target)
         if duty not in self._told:
             await self.learn_people(((alarm.grid, alarm.area),))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +77,17 @@ def test_a_template_is_checked_before_anybody_needs_it(
     """Words that are none, gaps that are too short, a text that does not match, one that is too long."""
     found = faults(Template("SMS_1", gaps, most), text, "${?}", 500)
     assert (found == []) if said is None else (said in found[0])
+
+
+def test_who_cannot_take_an_alarm_is_not_asked_to() -> None:
+    """A text of its own where there is one; what comes after the alarm has none of its own."""
+    alarm, notice, closed = (Template(code, (), 35) for code in ("a", "n", "c"))
+    both = {"alarm": alarm, "notice": notice, "closed": closed}
+    onlooker = replace(message(), takes=False)
+    assert chosen(both, message()) is alarm
+    assert chosen(both, onlooker) is notice
+    assert chosen({"alarm": alarm}, onlooker) is alarm
+    assert chosen(both, replace(onlooker, purpose="closed")) is closed
 
 
 def test_the_english_template_is_taken_for_english_and_the_chinese_where_there_is_none() -> None:
