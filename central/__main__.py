@@ -27,6 +27,7 @@ examples:
   smokewatch-central migrate                      bring the database up to date
   smokewatch-central serve --config central.toml  all roles in one process
   smokewatch-central ingest                       one role in a process of its own
+  smokewatch-central auditor                      what watches all of these, also on another machine
   smokewatch-central forecast                     how large the database will become
   smokewatch-central import places/               read the registry's CSV files
   smokewatch-central admin --help                 gateways, detectors, people, tokens
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.command in _ROLE_HELP:
             return _run(args)
+        if args.command == "auditor":
+            return _audit(args)
         if args.command == "migrate":
             return _migrate(args)
         if args.command == "forecast":
@@ -82,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
         role = commands.add_parser(name, help=text, description=text)
         add_config_argument(role)
         role.add_argument("--migrate", action="store_true", help="apply pending migrations first")
+    auditing = commands.add_parser(
+        "auditor",
+        help="prove again and again that messages get out, and shout when they do not",
+        description="Watch the other roles from a process of its own, and tell by the channels of [auditor].",
+    )
+    add_config_argument(auditing)
     migrating = commands.add_parser(
         "migrate",
         help="bring the database up to date",
@@ -133,6 +142,25 @@ def _run(args: argparse.Namespace) -> int:
         stop = asyncio.Event()
         app.stop_on_signals(stop)
         await app.run(settings, roles, os.environ, stop=stop, migrate_first=args.migrate)
+
+    try:
+        asyncio.run(go())
+    except app.StartError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _audit(args: argparse.Namespace) -> int:
+    settings = _settings(args)
+    from central import app
+
+    _log_to_stderr()
+
+    async def go() -> None:
+        stop = asyncio.Event()
+        app.stop_on_signals(stop)
+        await app.run_auditor(settings, os.environ, stop=stop)
 
     try:
         asyncio.run(go())
@@ -208,15 +236,28 @@ def _forecast(args: argparse.Namespace) -> int:
 
 def _check_config(args: argparse.Namespace) -> int:
     settings = _settings(args)
+    from central.emergency import build_emergency, read_auditor
     from central.notifier.channels import build_channels
 
-    channels = build_channels(settings, os.environ, lambda: datetime.fromtimestamp(0, UTC))
+    def no_clock() -> datetime:
+        return datetime.fromtimestamp(0, UTC)
+
+    channels = build_channels(settings, os.environ, no_clock)
+    auditor = read_auditor(settings, os.environ)
+    if auditor is not None:
+        build_emergency(settings, auditor, os.environ, no_clock)
     print(f"{settings.path}: good")
     print(
         f"  broker    {settings.broker.host}:{settings.broker.port}{' (TLS)' if settings.broker.tls else ''}"
     )
     print(f"  http      {settings.http.host}:{settings.http.port}, people open {settings.http.public_url}")
     print(f"  channels  {', '.join(sorted(channels))}")
+    if auditor is None:
+        print("  auditor   none: nobody watches the watch (docs/howto/watch-the-watch.md)")
+    else:
+        ways = ", ".join(f"{call.address} by {call.channel}" for call in auditor.calls)
+        switch = "a dead-man's switch" if auditor.dead_man_url else "no dead-man's switch"
+        print(f"  auditor   calls {ways}; {switch}")
     return 0
 
 

@@ -7,7 +7,7 @@ only looks. A tick that is missed or raises costs nothing but its own delay.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -49,12 +49,15 @@ class Jobs:
         wall: Callable[[], datetime],
         beat: Callable[[str], None] = lambda _tick: None,
         profiles: Mapping[str, Profile] | None = None,
+        parts: Collection[str] = (),
     ) -> None:
         """`beat` is called with the tick's name whenever it has ended, well or not.
 
         `profiles` say at which values models call for help; without them the rules that need it are silent.
+        `parts` are the processes beside this one that are to leave their progress in the rows.
         """
         self._profiles = profiles or {}
+        self._parts = dict.fromkeys(parts, records.PARTS_S)
         self._store = store
         self._settings = settings
         self._wall = wall
@@ -154,7 +157,7 @@ class Jobs:
         """Put on record which jobs there are, for whoever watches them: central/job_watch.py."""
         if not self._expected:
             async with self._store.transaction() as tx:
-                await records.expect(tx, self.ticks)
+                await records.expect(tx, {**self.ticks, **self._parts})
             self._expected = True
 
     def _say(self, name: str, kind: str, text: str) -> None:
