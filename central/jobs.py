@@ -26,6 +26,7 @@ from device_profiles.schema import Profile
 
 DUE_S = 1.0
 SWEEP_S = 2.0
+SETTLE_S = 20.0
 FIGURES_S = 5.0
 MINUTES_S = 30.0
 HOURS_S = 300.0
@@ -75,6 +76,7 @@ class Jobs:
         return {
             "due": DUE_S,
             "sweep": SWEEP_S,
+            "settle": SETTLE_S,
             "figures": FIGURES_S,
             "keeping": KEEPING_S,
             "minutes": MINUTES_S,
@@ -89,6 +91,7 @@ class Jobs:
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "due": self._due,
             "sweep": self._sweep,
+            "settle": self._settle,
             "figures": self._figures,
             "keeping": self._keeping,
             "minutes": partial(self._roll, roller.minutes),
@@ -173,6 +176,10 @@ class Jobs:
     async def _sweep(self) -> None:
         async with self._store.transaction() as tx:
             await pipeline.sweep(tx)
+
+    async def _settle(self) -> None:
+        async with self._store.transaction() as tx:
+            await pipeline.settle(tx)
 
     async def _figures(self) -> None:
         async with self._store.transaction() as tx:

@@ -5,6 +5,7 @@ Law of this room: state, log, due rows and deliveries of one cause commit togeth
 
 from central.pipeline.duties import judge_policies, look_ahead
 from central.pipeline.events import Came, take_events
+from central.pipeline.folding import settle
 from central.pipeline.people import act
 from central.pipeline.readings import Arrival, take_readings
 from central.pipeline.status import Beat, take_beats
@@ -23,6 +24,7 @@ __all__ = [
     "judge_trends",
     "look_ahead",
     "run_due",
+    "settle",
     "sweep",
     "take_beats",
     "take_events",
