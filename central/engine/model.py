@@ -149,6 +149,8 @@ class Reason(StrEnum):
     ROSTER_WANTING = "roster_wanting"
     """Hours ahead that nobody covers, or people who cannot be reached."""
     ROSTER_WELL = "roster_well"
+    TOLD_ANEW = "told_anew"
+    """It is told once a day as long as there is something to tell."""
     CENTRE_SILENT = "centre_silent"
     """We did not answer in time, or said nothing: the gateway called by itself."""
     EVENT_FAILED = "event_failed"
