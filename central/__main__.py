@@ -56,10 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     try:
-        if args.command in _ROLE_HELP:
+        if args.command in _ROLE_HELP or args.command == "auditor":
             return _run(args)
-        if args.command == "auditor":
-            return _audit(args)
         if args.command == "migrate":
             return _migrate(args)
         if args.command == "forecast":
@@ -141,26 +139,10 @@ def _run(args: argparse.Namespace) -> int:
     async def go() -> None:
         stop = asyncio.Event()
         app.stop_on_signals(stop)
-        await app.run(settings, roles, os.environ, stop=stop, migrate_first=args.migrate)
-
-    try:
-        asyncio.run(go())
-    except app.StartError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def _audit(args: argparse.Namespace) -> int:
-    settings = _settings(args)
-    from central import app
-
-    _log_to_stderr()
-
-    async def go() -> None:
-        stop = asyncio.Event()
-        app.stop_on_signals(stop)
-        await app.run_auditor(settings, os.environ, stop=stop)
+        if args.command == "auditor":
+            await app.run_auditor(settings, os.environ, stop=stop)
+        else:
+            await app.run(settings, roles, os.environ, stop=stop, migrate_first=args.migrate)
 
     try:
         asyncio.run(go())

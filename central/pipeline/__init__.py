@@ -11,9 +11,10 @@ from central.pipeline.readings import Arrival, take_readings
 from central.pipeline.status import Beat, take_beats
 from central.pipeline.trends import judge_trends
 from central.pipeline.unreadable import Envelope, envelope, take_unreadable_events, take_unreadable_readings
-from central.pipeline.watch import run_due, sweep
+from central.pipeline.watch import DUE_AT_ONCE, run_due, sweep
 
 __all__ = [
+    "DUE_AT_ONCE",
     "Arrival",
     "Beat",
     "Came",

@@ -94,8 +94,8 @@ async def fold_areas(
     return found
 
 
-async def settle(tx: Tx) -> int:
-    """End incidents whose cause is over; judge again what was folded into any. Returns how many."""
+async def settle(tx: Tx) -> bool:
+    """End incidents whose cause is over; judge again what was folded into any. True: there is more."""
     return await together(tx, _settle)
 
 
@@ -151,44 +151,40 @@ def _detail(homes: Sequence[str], count: int, gateways: int) -> dict[str, object
     }
 
 
-async def _settle(work: Work) -> int:
-    touched = 0
+async def _settle(work: Work) -> bool:
     for parent in await folds.lock_parents(work.tx):
         work.adopt(parent)
         ends = _steady if parent.condition is Condition.UNSTABLE else _over
-        touched += await ends(work, parent)
+        await ends(work, parent)
     await work.write()
-    return touched + await _judge_again(work)
+    return await _judge_again(work) == _AT_ONCE
 
 
-async def _steady(work: Work, parent: Alarm) -> bool:
+async def _steady(work: Work, parent: Alarm) -> None:
     assert parent.gateway is not None, "of a part of a gateway"
     changed_at = await folds.last_change(work.tx, parent.gateway, parent.part, folding.UP_AND_DOWN)
     if changed_at is not None and work.now - changed_at < folding.QUIET:
-        return False
+        return
     await end_own(
         work, condition=parent.condition, gateway=parent.gateway, part=parent.part, reason=Reason.STEADY
     )
-    return True
 
 
-async def _over(work: Work, parent: Alarm) -> bool:
+async def _over(work: Work, parent: Alarm) -> None:
     """An area's incident ends when so many are back that it would not begin, and stay so."""
     still = await folds.standing(work.tx, parent.id)
     counted = await leases.count(work.tx, [parent.area], folding.to_count(still))
     since = parent.detail.get("settling_s")
-    if folding.area_wide(still, counted[parent.area]):
-        if since is not None:
-            work.save(replace(parent, detail={**parent.detail, "settling_s": None}))
-        return False
+    wide = folding.area_wide(still, counted[parent.area])
     now_s = work.now.timestamp()
-    if since is None:
-        work.save(replace(parent, detail={**parent.detail, "settling_s": now_s}))
-        return False
-    if now_s - float(since) < folding.SETTLE.total_seconds():
-        return False
-    await end_own(work, condition=parent.condition, gateway=None, part=parent.part, reason=Reason.HEARD_AGAIN)
-    return True
+    if wide or since is None:
+        mark = None if wide else now_s
+        if mark != since:
+            work.save(replace(parent, detail={**parent.detail, "settling_s": mark}))
+    elif now_s - float(since) >= folding.SETTLE.total_seconds():
+        await end_own(
+            work, condition=parent.condition, gateway=None, part=parent.part, reason=Reason.HEARD_AGAIN
+        )
 
 
 async def _judge_again(work: Work) -> int:

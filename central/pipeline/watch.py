@@ -23,13 +23,13 @@ from central.store.errors import StoreConflict, StoreDown
 from central.store.pool import Tx
 
 _log = structlog.get_logger()
-_BATCH = 100
+DUE_AT_ONCE = 100
 _ROUNDS = 10
 
 
 async def run_due(tx: Tx) -> int:
     """Do what is due of up to 100 alarms that nobody else works on. Returns how many rows were done."""
-    ready = await due.ready(tx, _BATCH)
+    ready = await due.ready(tx, DUE_AT_ONCE)
     try:
         return await together(tx, lambda work: _due_of(work, ready))
     except (StoreDown, StoreConflict):
