@@ -157,6 +157,7 @@ async def run_auditor(
     for loop in LOOPS:
         health.expect(loop, _TURN_S)
     auditor = Auditor(store, emergency, dead_man, wanted.again_s, time.monotonic, health.beat)
+    health.add_check("proof", auditor.trouble)
     await store.open()
     closing = [emergency.close, *([] if dead_man is None else [dead_man.close]), store.close]
     await _until(stop, {"auditor": auditor.run}, health, environment, closing, started, ["auditor"])

@@ -60,6 +60,10 @@ class Auditor:
         """Whether a fresh look found all well."""
         return self._proved_at is not None and self._clock() - self._proved_at <= LOOK_S + LOOK_WITHIN_S
 
+    async def trouble(self) -> str | None:
+        """What keeps it from proving that all is well, in a few words; None when it does."""
+        return None if self.proved else f"not proved: {', '.join(self._found) or 'no whole look yet'}"
+
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from central.app import StartError, run_auditor
 from central.auditor import Auditor
 from central.config import read_settings
 from central.dead_man import DeadMan
@@ -123,6 +124,34 @@ async def test_a_killed_worker_is_shouted_about_by_the_auditors_own_channel_and_
             await calls.close()
             await switch.close()
             await store.close()
+
+
+async def test_the_program_proves_again_and_again_until_it_is_told_to_stop(
+    town: Town, tmp_path: Path
+) -> None:
+    """As `smokewatch-central auditor` runs it; without the table `[auditor]` it says what is missing."""
+    path = tmp_path / "central.toml"
+    common = f'[database]\ndsn = "{town.dsn}"\n[broker]\nhost = "127.0.0.1"\n[channels.console]\n'
+    path.write_text(common)
+    with pytest.raises(StartError, match="add \\[auditor\\]"):
+        await run_auditor(read_settings(path, {}), {}, stop=asyncio.Event())
+    path.write_text(
+        f'{common}[auditor]\n[[auditor.call]]\nchannel = "console"\naddress = "me"\n'
+        "[auditor.channels.console]\n"
+    )
+    await town.do("UPDATE job SET succeeded_at = now() - interval '1 hour' WHERE name = 'auditor'")
+    stop = asyncio.Event()
+    running = asyncio.create_task(run_auditor(read_settings(path, {}), {}, stop=stop))
+
+    async def proves() -> bool:
+        row = await town.one(
+            "SELECT now() - succeeded_at < '1 minute' AS fresh FROM job WHERE name = 'auditor'"
+        )
+        return bool(row["fresh"])
+
+    await eventually(proves, 15, "its proof is on record")
+    stop.set()
+    await asyncio.wait_for(running, 10)
 
 
 async def test_a_dead_auditor_ends_alive_as_what_it_would_have_found_does(town: Town, least: str) -> None:
