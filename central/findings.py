@@ -15,6 +15,8 @@ DEAF_S = 60.0
 """Ingest beats every 5 s; twice the time after which it counts as deaf."""
 RIPE_S = 10.0
 """What is wrong in one look only is not told: whoever has just come back gets this time."""
+START_S = 30.0
+"""Nor what is found so soon after the auditor's start: the others may be starting too."""
 WELL_S = 60.0
 """All has been well for so long: it is over."""
 
@@ -73,6 +75,8 @@ class Standing:
     episode: int = 0
     number: int = 0
     """Of shouts in this episode; 0 outside of one."""
+    began: float | None = None
+    """When it looked first."""
 
 
 def find(seen: Seen) -> dict[str, Finding]:
@@ -114,18 +118,19 @@ def conclude(
     """What is told now, and how it stands then. `looked`: the look was whole; only then can all be well."""
     since = {name: before.since.get(name, now) for name in found}
     well_since = None if found or not looked else now if before.well_since is None else before.well_since
-    ripe = {name for name, at in since.items() if now - at >= RIPE_S}
+    began = now if before.began is None else before.began
+    ripe = {name for name, at in since.items() if now - at >= RIPE_S and now - began >= START_S}
     again = before.number > 0 and bool(found) and now - before.told_at >= again_s
     if ripe - before.told or again:
         first = before.number == 0
         episode, number = before.episode + first, before.number + 1
         said = tuple(found[name] for name in sorted(ripe or found))
-        told = Standing(since, before.told | ripe, now, well_since, episode, number)
+        told = Standing(since, before.told | ripe, now, well_since, episode, number, began)
         return told, Shout(episode, number, said)
     if before.number > 0 and well_since is not None and now - well_since >= WELL_S:
-        over = Standing(since, frozenset(), now, well_since, before.episode)
+        over = Standing(since, frozenset(), now, well_since, before.episode, began=began)
         return over, Shout(before.episode, before.number + 1, ())
-    standing = Standing(since, before.told, before.told_at, well_since, before.episode, before.number)
+    standing = Standing(since, before.told, before.told_at, well_since, before.episode, before.number, began)
     return standing, None
 
 

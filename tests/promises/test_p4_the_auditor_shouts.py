@@ -16,7 +16,7 @@ from central.auditor import Auditor
 from central.config import read_settings
 from central.dead_man import DeadMan
 from central.emergency import build_emergency, read_auditor
-from central.findings import RIPE_S
+from central.findings import RIPE_S, START_S
 from central.presence import Presence
 from central.proof import AUDITED_S, WorkerProof
 from central.store import jobs
@@ -103,6 +103,7 @@ async def test_a_killed_worker_is_shouted_about_by_the_auditors_own_channel_and_
             smoke = event(2, EventKind.ASSERT, Condition.HEAT)
             await send(town, batch([smoke]))
             town.time.forward(seconds=35)
+            clock.now += START_S
             await auditor.look()
             clock.now += RIPE_S
             await auditor.look()

@@ -20,17 +20,17 @@ UP = EventKind.CLEAR, Condition.NO_RESPONSE
 @pytest.fixture
 async def town(database: str) -> AsyncIterator[Town]:
     made = await open_town(database)
-    await pass_time(made, 0)
+    async with made.store.transaction() as tx:
+        await leases.beat(tx, "")
     yield made
     await made.store.close()
 
 
-async def pass_time(town: Town, seconds: float, *alive: str) -> None:
-    """Ingest beats; these gateways send heartbeats; the jobs tick."""
-    for _ in range(max(1, round(seconds / 10))):
-        town.time.forward(seconds=10 if seconds else 0)
-        async with town.store.transaction() as tx:
-            await leases.beat(tx, "")
+async def pass_time(town: Town, seconds: float, *alive: str, step: int = 10) -> None:
+    """Ingest never ceases to hear; these gateways send heartbeats; the jobs tick."""
+    for _ in range(round(seconds / step)):
+        town.time.forward(seconds=step)
+        await town.do("UPDATE ear SET heard_at = now() + %s", town.time())
         await heartbeat(town, *alive)
         async with town.store.transaction() as tx:
             for tick in (pipeline.sweep, pipeline.settle, pipeline.run_due):
@@ -135,6 +135,26 @@ async def test_a_fifth_of_an_area_silent_at_once_is_one_message_and_what_stays_a
     assert (await town.one("SELECT state FROM alarm WHERE condition = 'system'"))["state"] == "closed"
 
 
+async def test_a_gateway_that_falls_silent_with_smoke_behind_it_is_told_at_once_in_any_crowd(
+    town: Town,
+) -> None:
+    """It waits for no other, and no incident of the area stands for it."""
+    others = await street(town, 8)
+    await pass_time(town, 10, GATEWAY, *others)
+    await send(town, batch([event(1, EventKind.ASSERT, Condition.SMOKE)]))
+    await pass_time(town, 100, *others[6:])
+    assert await told(town) == [("smoke", "det-1"), ("gateway_silent", "")]
+    assert (
+        await town.one(
+            "SELECT gateway FROM alarm WHERE condition = 'gateway_silent' AND id IN"
+            " (SELECT alarm FROM delivery)"
+        )
+    )["gateway"] == GATEWAY
+    await pass_time(town, GATHER.total_seconds() + 10, *others[6:])
+    assert sorted((await told(town))[1:]) == [("gateway_silent", ""), ("system", "silence:street")]
+    assert (await town.one("SELECT count(*) AS n FROM fold"))["n"] == 6
+
+
 async def test_a_single_silent_gateway_of_a_larger_area_is_told_when_it_is_clear_that_it_is_alone(
     town: Town,
 ) -> None:
@@ -170,12 +190,12 @@ async def test_a_detector_that_comes_and_goes_is_one_incident_until_it_has_been_
         for word in (DOWN, UP):
             seq += 1
             await send(town, batch([event(seq, *word, mono_ms=seq * 1000)]))
-            await pass_time(town, 60, *alive)
+            await pass_time(town, 60, *alive, step=30)
     single, unsteady = ("no_response", "det-1"), ("unstable", "det-1")
     assert await told(town) == [*[single] * (FLAPS - 1), unsteady]
     rows = await town.rows("SELECT FROM alarm WHERE condition = 'no_response'")
     assert len(rows) == FLAPS + 2, "state is never folded"
-    await pass_time(town, QUIET.total_seconds() + 60, *alive)
+    await pass_time(town, QUIET.total_seconds() + 60, *alive, step=30)
     assert (*unsteady, False) in await alarms(town)
     await send(town, batch([event(seq + 1, *DOWN, mono_ms=seq * 2000)]))
     assert (await told(town))[-1] == single

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from central.findings import (
     RIPE_S,
+    START_S,
     UNANSWERED_S,
     WELL_S,
     Finding,
@@ -55,6 +56,16 @@ def test_trouble_is_told_when_ripe_again_while_it_lasts_at_once_when_worse_and_w
     ]
 
 
+def test_an_auditor_that_starts_with_the_others_gives_them_time_to_start() -> None:
+    """As after a power cut, when every row is old."""
+    standing, told = Standing(), []
+    for now in range(0, 100, 5):
+        standing, shout = conclude(standing, BAD, looked=True, now=float(now), again_s=AGAIN_S)
+        if shout is not None:
+            told.append(now)
+    assert told == [START_S]
+
+
 def test_what_was_wrong_in_one_look_is_not_told() -> None:
     """Whoever has just come back gets a moment."""
     standing, shout = conclude(Standing(), BAD, looked=True, now=0.0, again_s=AGAIN_S)
@@ -75,11 +86,12 @@ def test_no_trouble_that_stays_goes_untold_and_nothing_is_over_that_was_not_seen
     looks: list[tuple[set[str], bool, float]],
 ) -> None:
     """What has been there for `RIPE_S` has been told; "over" needs a minute of whole looks."""
-    now, standing = 0.0, Standing()
+    now, standing, first = 0.0, Standing(), None
     since: dict[str, float] = {}
     unwell_at, under_way = 0.0, False
     for names, whole, step in looks:
         now += step
+        first = now if first is None else first
         found = {name: Finding(name, name) for name in names if whole}
         since = {name: since.get(name, now) for name in found}
         if found or not whole:
@@ -89,7 +101,7 @@ def test_no_trouble_that_stays_goes_untold_and_nothing_is_over_that_was_not_seen
             assert bool(shout.findings) or (under_way and now - unwell_at >= WELL_S)
             under_way = bool(shout.findings)
         for name, at in since.items():
-            assert now - at < RIPE_S or name in standing.told
+            assert now - at < RIPE_S or now - first < START_S or name in standing.told
 
 
 def test_a_shout_says_what_to_do_in_the_language_of_who_is_called() -> None:
