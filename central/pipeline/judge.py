@@ -13,9 +13,12 @@ from msgspec import Struct
 
 from central.engine.decide import Observed, Seen, observe
 from central.engine.effects import Decision
+from central.engine.folding import fold
 from central.engine.model import Alarm, Condition, Severity
 from central.engine.policy import SEVERITY
 from central.pipeline.carry_out import Birth, Cause, carry_out
+from central.pipeline.folding import fold_of
+from central.pipeline.own import note_fold
 from central.pipeline.work import Work
 from central.store import sources
 from central.store.sources import Place, Source, Word
@@ -100,9 +103,14 @@ async def _decide(
         place = await _place(work, told, source.part)
     policy = await work.policy_for(source.condition, place.area, place.grid)
     decision = observe(before, observed, policy, work.now)
+    how = None
     if before is None and decision.effects:
         birth = Birth(source.condition, told.gateway, source.part, place, told.at, detail)
-    await carry_out(work, before, decision, Cause(event=told.event), birth)
+        how = await fold_of(work, source.condition, told.gateway, source.part, place, told.area)
+        decision = decision if how is None else fold(decision, how)
+    alarm = await carry_out(work, before, decision, Cause(event=told.event), birth)
+    if how is not None and alarm is not None:
+        note_fold(work, alarm, how)
     return decision
 
 

@@ -71,9 +71,7 @@ async def digests(tx: Tx, asked: Sequence[Asked]) -> dict[Stream, dict[int, byte
     return found
 
 
-async def seen_elsewhere(
-    tx: Tx, asked: Mapping[Stream, tuple[str, int, int]]
-) -> dict[Stream, set[Sighting]]:
+async def seen_elsewhere(tx: Tx, asked: Mapping[Stream, tuple[str, int, int]]) -> dict[Stream, set[Sighting]]:
     """What gateways told of moments (boot, from, to: ms of its clock) under other streams than these."""
     values = {
         "gateways": [gateway for gateway, _ in asked],
