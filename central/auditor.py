@@ -110,17 +110,14 @@ class Auditor:
         async with self._store.transaction() as tx:
             backlog = await deliveries.backlog(tx)
             overdue = await due.overdue(tx)
-            late = [one for one in await jobs.on_record(tx) if jobs.is_overdue(one, tx.now)]
+            vital = [one for one in await jobs.on_record(tx) if one.name in jobs.VITAL]
+            late = [one for one in vital if jobs.is_overdue(one, tx.now)]
             ears = {area: tx.now - at for area, at in (await leases.hearing(tx)).items()}
             seen = Seen(
                 deliveries=backlog.overdue,
                 steps=overdue.steps,
                 oldest_s=max(backlog.oldest_s if backlog.overdue else 0.0, overdue.oldest_s),
-                late={
-                    one.name: (tx.now - one.succeeded_at).total_seconds()
-                    for one in late
-                    if one.name != jobs.AUDITOR
-                },
+                late={one.name: (tx.now - one.succeeded_at).total_seconds() for one in late},
                 deaf={
                     area: age.total_seconds() for area, age in ears.items() if age.total_seconds() > DEAF_S
                 },

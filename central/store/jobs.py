@@ -16,6 +16,8 @@ MISSED = 3
 AT_LEAST = timedelta(seconds=60)
 WORKER, INGEST, AUDITOR = "worker", "ingest", "auditor"
 """Processes that leave their progress here like jobs: the auditor when it has proved that all is well."""
+VITAL = frozenset({WORKER, INGEST, "due", "sweep"})
+"""Without these a fire reaches nobody, or silence is not noticed. The others are told as ordinary alarms."""
 PARTS_S = 10.0
 """Their period."""
 _SQL = queries("jobs")
