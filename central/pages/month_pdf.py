@@ -79,7 +79,7 @@ def _font(file: Path | None) -> str:
 
 
 _Say = Callable[[Words | str, str], Any]
-"""A text in one of the styles `title`, `heading`, `text`, `cell`, `number`."""
+"""A text in one of the styles `title`, `heading`, `text`, `note`, `cell`, `number`."""
 
 
 def _styles(font: str) -> _Say:
@@ -93,6 +93,7 @@ def _styles(font: str) -> _Say:
         "title": style("title", 18, spaceAfter=4),
         "heading": style("heading", 12, spaceBefore=10, spaceAfter=4, keepWithNext=1),
         "text": style("text", 9, spaceAfter=2),
+        "note": style("note", 9, spaceAfter=2, keepWithNext=1),
         "cell": style("cell", 8),
         "number": style("number", 8, alignment=2),
     }
@@ -124,7 +125,7 @@ def _table(say: _Say, table: Table, width: float) -> list[Any]:
 
     parts = [say(table.title, "heading")]
     if table.note is not None:
-        parts.append(say(table.note, "text"))
+        parts.append(say(table.note, "note"))
     if not table.rows:
         return [*parts, say(words.NOTHING, "text")]
     kinds = [column.kind for column in table.columns]
