@@ -16,7 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from central import metrics, pipeline
 from central.config import JobsSettings
-from central.store import alarms, deliveries, pace, retention, trends
+from central.store import alarms, clock, deliveries, pace, retention, trends
 from central.store import jobs as records
 from central.store.errors import StoreError
 from central.store.links import forget_links
@@ -164,6 +164,9 @@ class Jobs:
         self._failing[name] = kind
 
     async def _due(self) -> None:
+        async with self._store.transaction() as tx:
+            if by := await clock.mend(tx):
+                _log.error("the server's clock was set back; what waits was shifted", by_s=by.total_seconds())
         async with self._store.transaction() as tx:
             await pipeline.run_due(tx)
 

@@ -308,7 +308,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([-1, 1]))
     def clock_steps(self, hours: int) -> None:
-        """The server's clock is set; the due rows go with it."""
+        """The server's clock is set; the due rows go with it, as `central.store.clock` sees to."""
         by = timedelta(hours=hours)
         self.work.now += by
         self.work.put_due({key: row._replace(due_at=row.due_at + by) for key, row in self.work.due.items()})
