@@ -20,6 +20,7 @@ import structlog
 
 from central.config import ConfigError, Settings, read_settings
 from central.registry.cli import CONFIG_VARIABLE, DEFAULT_CONFIG, add_commands
+from central.report_command import add_report
 
 _EXAMPLES = f"""\
 examples:
@@ -110,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         "check-config", help="say what is wrong with the configuration", description="Check the file."
     )
     add_config_argument(checking)
-    add_commands(commands)
+    add_report(add_commands(commands))
     return parser
 
 

@@ -16,7 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from central import metrics, pipeline
 from central.config import JobsSettings
-from central.store import alarms, deliveries, pace, people, receipts, replies, retention, trends
+from central.store import alarms, clock, deliveries, pace, people, receipts, replies, retention, trends
 from central.store import jobs as records
 from central.store.errors import StoreError
 from central.store.links import forget_links
@@ -172,6 +172,9 @@ class Jobs:
 
     async def _due(self) -> None:
         """What has waited for one moment, such as a fifth of a city's gateways, must not take minutes."""
+        async with self._store.transaction() as tx:
+            if by := await clock.mend(tx):
+                _log.error("the server's clock was set back; what waits was shifted", by_s=by.total_seconds())
         for _ in range(_DUE_ROUNDS):
             async with self._store.transaction() as tx:
                 if await pipeline.run_due(tx) < pipeline.DUE_AT_ONCE:

@@ -378,8 +378,8 @@ def why_needless(planned: Planned, standing: Standing) -> str | None:
         return deliveries.CLOSED
     if planned.purpose == "cleared":
         return None
-    if standing.alarm_round != planned.round:
-        return "a newer round of the alarm has begun"
+    if standing.alarm_round != planned.round and (planned.step == 0 or planned.purpose == "disposition"):
+        return "a newer round of the alarm has begun"  # it tells the first again, and only them
     if planned.purpose == "disposition":
         return "somebody has said what it was" if standing.disposed else None
     return "somebody has taken the alarm" if standing.acknowledged else None

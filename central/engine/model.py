@@ -220,6 +220,7 @@ class Alarm(Struct, frozen=True):
     on_way_at: datetime | None = None
     closed_at: datetime | None = None
     closed_by: str | None = None
+    """Who said what it was, perhaps before it ends; `system` where nobody had to."""
     disposition: Disposition | None = None
     cause: Cause | None = None
     remark: str = ""
