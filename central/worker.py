@@ -364,8 +364,10 @@ def why_needless(planned: Planned, standing: Standing) -> str | None:
         return None
     if standing.alarm_state == "closed":
         return deliveries.CLOSED
-    if planned.purpose == "cleared":
+    if planned.purpose in ("cleared", "owner"):
         return None
+    if planned.purpose == "offer":
+        return None if standing.offered_to == planned.worker else "it is not offered to this person any more"
     if standing.alarm_round != planned.round:
         return "a newer round of the alarm has begun"
     if planned.purpose == "disposition":

@@ -115,6 +115,10 @@ class Reason(StrEnum):
     ALREADY_UNKNOWN = "already_unknown"
     BY_PERSON = "by_person"
     ALREADY_YOURS = "already_yours"
+    TAKEN_OVER = "taken_over"
+    """Somebody else has it now, by their own word."""
+    OFFERED = "offered"
+    DECLINED = "declined"
     DISPOSED = "disposed"
     """The disposition was given while it was active; it ends when the source clears."""
     STEP_DUE = "step_due"
@@ -154,16 +158,26 @@ class ActKind(StrEnum):
 
     ACKNOWLEDGE = "acknowledge"
     ON_WAY = "on_way"
+    ON_SCENE = "on_scene"
+    OFFER = "offer"
+    """Ask `Act.to` to take it over: nothing changes hands before they accept."""
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    TAKE_OVER = "take_over"
+    """By one's own word, from whoever has it."""
     CLOSE = "close"
 
 
 class Act(Struct, frozen=True):
-    """One act of one person. CLOSE wants a disposition; a false alarm should say its cause."""
+    """One act of one person. CLOSE wants a disposition, of a false alarm also its cause; OFFER wants `to`."""
 
     kind: ActKind
     disposition: Disposition | None = None
     cause: Cause | None = None
     remark: str = ""
+    """In their own words: of a close, and why it is handed over."""
+    to: str | None = None
+    """Of an OFFER: the worker who is asked."""
 
 
 class NotAllowed(Exception):  # noqa: N818 - it is an answer to a person, not a fault
@@ -178,7 +192,11 @@ class NotAllowed(Exception):  # noqa: N818 - it is an answer to a person, not a 
 
 
 class Alarm(Struct, frozen=True):
-    """A condition that wants a person. `acknowledged_*`, `on_way_at`, `disposition`: of the present round."""
+    """A condition that wants a person.
+
+    `acknowledged_*`, `on_way_at`, `on_scene_at`, `offered_*`, `disposition`: of the present round. It is
+    `acknowledged_by` who has it now; `acknowledged_at` is when the first of the round took it.
+    """
 
     id: int
     condition: Condition
@@ -210,6 +228,14 @@ class Alarm(Struct, frozen=True):
     remark: str = ""
     linked_to: int | None = None
     detail: Mapping[str, Any] = {}
+    on_scene_at: datetime | None = None
+    """When the first of the round was there."""
+    offered_to: str | None = None
+    """Who was asked to take it over and has not answered."""
+    offered_by: str | None = None
+    offered_at: datetime | None = None
+    handovers: int = 0
+    """How often it was offered or taken over: numbers the messages about that."""
 
     @property
     def life(self) -> bool:

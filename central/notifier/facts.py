@@ -165,8 +165,18 @@ class Facts(Protocol):
         ...
 
     @property
+    def acknowledged_by(self) -> str | None:
+        """The id of who has it."""
+        ...
+
+    @property
     def acknowledged_name(self) -> str | None:
         """Who has taken the present round."""
+        ...
+
+    @property
+    def offered_by_name(self) -> str | None:
+        """Who asks another to take it over."""
         ...
 
     @property

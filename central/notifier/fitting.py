@@ -93,9 +93,13 @@ class Template:
 
 
 def chosen(templates: Mapping[str, Template], message: Message) -> Template | None:
-    """The template for this purpose in this language; in Chinese where there is none in English."""
-    other = templates.get(f"{message.purpose}_{message.language}")
-    return other or templates.get(message.purpose)
+    """The template for this purpose in this language; in Chinese where there is none in English.
+
+    Who is asked to take an alarm over gets it as an alarm where no template says more.
+    """
+    purposes = ("offer", "alarm") if message.purpose == "offer" else (message.purpose,)
+    names = [name for purpose in purposes for name in (f"{purpose}_{message.language}", purpose)]
+    return next((templates[name] for name in names if name in templates), None)
 
 
 def ready(

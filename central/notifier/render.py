@@ -21,7 +21,13 @@ from central.notifier.plan import Planned
 CHINA = timezone(timedelta(hours=8))
 _HOMES_SHOWN = 10
 _LIFE = frozenset({Condition.SMOKE, Condition.HEAT})
-_ABOUT = {"disposition": w.DISPOSITION_TITLE, "cleared": w.CLEARED_TITLE, "closed": w.CLOSED_TITLE}
+_ABOUT = {
+    "disposition": w.DISPOSITION_TITLE,
+    "cleared": w.CLEARED_TITLE,
+    "closed": w.CLOSED_TITLE,
+    "offer": w.OFFER_TITLE,
+    "owner": w.OWNER_TITLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +214,8 @@ def _lines(planned: Planned, facts: Facts, residents: Sequence[ResidentFacts], t
         case "closed":
             if facts.disposition is not None:
                 lines.append(w.RESULT.of(language) + w.DISPOSITION[facts.disposition].of(language))
+        case "owner":
+            lines.append(_handed(planned, facts, language))
         case "disposition":
             lines += [_state(facts, language), _taken(facts, language), w.NO_DISPOSITION.of(language)]
         case _:
@@ -215,6 +223,9 @@ def _lines(planned: Planned, facts: Facts, residents: Sequence[ResidentFacts], t
             if facts.late:
                 ago = _span(facts.opened_at - facts.event_at, language)
                 lines.append(w.LATE.of(language).format(n=ago))
+            if planned.purpose == "offer":
+                by = facts.offered_by_name or w.NOT_KNOWN.of(language)
+                lines.append(w.OFFERED.of(language).format(n=by))
             if planned.round > 1:
                 lines.append(w.AGAIN.of(language).format(n=planned.round))
             if planned.purpose == "alarm" and planned.step > 0 and facts.condition in _LIFE:
@@ -222,9 +233,17 @@ def _lines(planned: Planned, facts: Facts, residents: Sequence[ResidentFacts], t
             lines.append(_taken(facts, language))
     if to.link:
         lines.append(_link_line(planned, to))
-    if facts.condition in _LIFE and planned.purpose == "alarm":
+    if facts.condition in _LIFE and planned.purpose in ("alarm", "offer"):
         lines.append(w.CALL_119.of(language))
     return lines
+
+
+def _handed(planned: Planned, facts: Facts, language: str) -> str:
+    if facts.acknowledged_name is None:
+        return w.NOBODY_HAS_IT.of(language)
+    if facts.acknowledged_by == planned.worker:
+        return w.STILL_YOURS.of(language)
+    return w.HANDED.of(language).format(n=facts.acknowledged_name)
 
 
 def home(unit: str | None, floor: int | None, room: str | None, language: str) -> str:
@@ -251,7 +270,9 @@ def _staircase(unit: str, language: str) -> str:
 
 
 def _link_line(planned: Planned, to: To) -> str:
-    leads = {"alarm": w.TAKE_IT, "disposition": w.REPORT_IT}.get(planned.purpose, w.SEE_IT)
+    leads = {"alarm": w.TAKE_IT, "disposition": w.REPORT_IT, "offer": w.ANSWER_IT}.get(
+        planned.purpose, w.SEE_IT
+    )
     return leads.of(to.language) + to.link
 
 

@@ -100,6 +100,16 @@ NO_DISPOSITION = Words(
 DISPOSITION_TITLE = Words("待填处置结果", "No disposition yet")
 CLEARED_TITLE = Words("已消除", "Cleared")
 CLOSED_TITLE = Words("已结案", "Closed")
+OFFER_TITLE = Words("请您接手", "Please take over")
+OWNER_TITLE = Words("接手情况", "Who has it")
+OFFERED = Words(
+    "{n} 请您接手处理；您接手之前仍由原处理人负责",
+    "{n} asks you to take it over; until you do nothing changes",
+)
+HANDED = Words("现由 {n} 处理", "{n} has it now")
+STILL_YOURS = Words("对方未接手，仍由您处理", "it was not taken over: you still have it")
+NOBODY_HAS_IT = Words("未接手，仍无人接警", "it was not taken over, and nobody has it")
+ANSWER_IT = Words("接手请点：", "Take it over here: ")
 RESULT = Words("结果：", "Result: ")
 MINUTES = Words("{n} 分钟", "{n} min")
 HOURS = Words("{n} 小时", "{n} h")

@@ -5,7 +5,7 @@ Law of this room: state, log, due rows and deliveries of one cause commit togeth
 
 from central.pipeline.duties import judge_policies, look_ahead
 from central.pipeline.events import Came, take_events
-from central.pipeline.people import act
+from central.pipeline.people import act, colleagues
 from central.pipeline.readings import Arrival, take_readings
 from central.pipeline.status import Beat, take_beats
 from central.pipeline.trends import judge_trends
@@ -18,6 +18,7 @@ __all__ = [
     "Came",
     "Envelope",
     "act",
+    "colleagues",
     "envelope",
     "judge_policies",
     "judge_trends",

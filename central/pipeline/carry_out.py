@@ -24,6 +24,7 @@ from central.engine.effects import (
     Open,
     Purpose,
     Schedule,
+    Tell,
 )
 from central.engine.model import Alarm, Condition, Reason, Severity
 from central.engine.policy import SEVERITY, Policy, last_resort
@@ -126,6 +127,8 @@ async def _do(
                 work.cancel(alarm.id, kind)
             case Notify():
                 await _tell(work, alarm, effect, reason, passing=passing)
+            case Tell():
+                await _tell_one(work, alarm, effect, reason)
             case Hasten():
                 await _hasten(work, alarm)
             case Open():
@@ -166,6 +169,19 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
     work.log(Line(alarm.id, "skipped", Reason.NO_RECIPIENT, detail=said))
     if notify.purpose is Purpose.ALARM:
         await _pass_over(work, alarm, notify.step, policy, from_first=passing or notify.step == 0)
+
+
+async def _tell_one(work: Work, alarm: Alarm, tell: Tell, reason: Reason) -> None:
+    said = {"purpose": tell.purpose.value, "step": tell.step, "workers": [tell.worker]}
+    recipient = await work.person(tell.worker)
+    if recipient is None:
+        work.log(Line(alarm.id, "skipped", Reason.NO_RECIPIENT, detail=said))
+        return
+    notice = Notice(
+        alarm=alarm.id, purpose=tell.purpose.value, round=alarm.round, step=tell.step, urgent=alarm.life
+    )
+    work.tell(plan(notice, [recipient]))
+    work.log(Line(alarm.id, "told", reason, from_state=alarm.state, to_state=alarm.state, detail=said))
 
 
 def _others(alarm: Alarm, notify: Notify, policy: Policy) -> tuple[str, ...]:

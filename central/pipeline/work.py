@@ -232,6 +232,11 @@ class Work:
             self._told[duty] = self._people.told(duty, self.now)
         return self._told[duty]
 
+    async def person(self, worker: str) -> Recipient | None:
+        """One worker by name, whatever their hours; None when they are off duty or have no contact."""
+        contacts = (await deliveries.contacts(self.tx, [worker])).get(worker)
+        return Recipient(worker, contacts) if contacts else None
+
     async def policy(self, alarm: Alarm) -> Policy:
         """The climb of an alarm."""
         return await self.policy_for(alarm.condition, alarm.area, alarm.grid)

@@ -78,6 +78,12 @@ class AlarmFacts:
     detail: Mapping[str, Any]
     """gateway_silent, bus_down: `homes` (labels) and `count` left unwatched; system: `text`."""
     residents: tuple[ResidentFacts, ...]
+    on_scene_at: datetime | None = None
+    offered_to: str | None = None
+    """Who was asked to take it over and has not answered."""
+    offered_name: str | None = None
+    offered_by_name: str | None = None
+    offered_at: datetime | None = None
 
     def without_residents(self) -> AlarmFacts:
         """The same for those who need not know who lives there."""
@@ -254,7 +260,9 @@ async def _fetch(tx: Tx, statement: str, **values: object) -> list[dict[str, Any
 
 
 def _alarm(row: dict[str, Any]) -> Alarm:
-    return Alarm(**_words(row))
+    # Columns of a newer database that this program does not know yet are none of its business.
+    known = {name: row[name] for name in Alarm.__struct_fields__}
+    return Alarm(**_words(known))
 
 
 def _words(row: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class Standing:
     alarm_round: int
     acknowledged: bool
     disposed: bool
+    offered_to: str | None = None
+    """Who is asked to take it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,9 @@ async def open_by_severity(tx: Tx) -> dict[str, int]:
 
 
 def _standing(row: dict[str, Any]) -> Standing:
-    return Standing(row["alarm_state"], row["alarm_round"], row["acknowledged"], row["disposed"])
+    return Standing(
+        row["alarm_state"], row["alarm_round"], row["acknowledged"], row["disposed"], row["offered_to"]
+    )
 
 
 def _claimed(row: dict[str, Any], until: datetime) -> Claimed:

@@ -46,6 +46,7 @@ class OpenAlarm:
     event_at: datetime
     acknowledged_at: datetime | None
     on_way_at: datetime | None
+    on_scene_at: datetime | None
     address_known: bool
     late: bool
     grid_name: str | None

@@ -135,6 +135,24 @@ def test_the_same_in_english() -> None:
             "nobody has said what it was",
         ),
         (
+            {"acknowledged_by": "wang", "offered_by_name": "李网格"},
+            structs.replace(PLANNED, purpose="offer"),
+            "李网格 请您接手处理",
+            "李网格 asks you to take it over",
+        ),
+        (
+            {"acknowledged_by": "wang", "acknowledged_name": "王网格"},
+            structs.replace(PLANNED, purpose="owner"),
+            "现由 王网格 处理",
+            "王网格 has it now",
+        ),
+        (
+            {"acknowledged_by": PLANNED.worker, "acknowledged_name": "张网格"},
+            structs.replace(PLANNED, purpose="owner"),
+            "仍由您处理",
+            "you still have it",
+        ),
+        (
             {"disposition": Disposition.FALSE_ALARM, "state": AlarmState.CLOSED},
             structs.replace(PLANNED, purpose="closed"),
             "结果：误报",
@@ -203,7 +221,7 @@ def test_a_silent_gateway_names_the_homes_left_unwatched() -> None:
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("purpose", ["alarm", "disposition", "cleared", "closed"])
+@pytest.mark.parametrize("purpose", ["alarm", "disposition", "cleared", "closed", "offer", "owner"])
 @pytest.mark.parametrize("condition", list(Condition))
 def test_every_condition_has_words_even_when_nothing_else_is_known(
     condition: Condition, purpose: str, language: str
