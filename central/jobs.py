@@ -26,6 +26,7 @@ from device_profiles.schema import Profile
 
 DUE_S = 1.0
 SWEEP_S = 2.0
+VERIFY_S = 1.0
 FIGURES_S = 5.0
 MINUTES_S = 30.0
 HOURS_S = 300.0
@@ -72,6 +73,7 @@ class Jobs:
         return {
             "due": DUE_S,
             "sweep": SWEEP_S,
+            "verify": VERIFY_S,
             "figures": FIGURES_S,
             "keeping": KEEPING_S,
             "minutes": MINUTES_S,
@@ -86,6 +88,7 @@ class Jobs:
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "due": self._due,
             "sweep": self._sweep,
+            "verify": self._verify,
             "figures": self._figures,
             "keeping": self._keeping,
             "minutes": partial(self._roll, roller.minutes),
@@ -170,6 +173,10 @@ class Jobs:
     async def _sweep(self) -> None:
         async with self._store.transaction() as tx:
             await pipeline.sweep(tx)
+
+    async def _verify(self) -> None:
+        async with self._store.transaction() as tx:
+            await pipeline.verify(tx)
 
     async def _figures(self) -> None:
         async with self._store.transaction() as tx:

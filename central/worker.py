@@ -370,6 +370,8 @@ def why_needless(planned: Planned, standing: Standing) -> str | None:
         return None if standing.offered_to == planned.worker else "it is not offered to this person any more"
     if standing.alarm_round != planned.round:
         return "a newer round of the alarm has begun"
+    if planned.purpose == "raised":
+        return None
     if planned.purpose == "disposition":
         return "somebody has said what it was" if standing.disposed else None
     return "somebody has taken the alarm" if standing.acknowledged else None

@@ -49,6 +49,8 @@ class AlarmLine:
     on_scene_at: datetime | None
     offered_to: str | None
     """Who was asked to take it over and has not answered."""
+    grade: str
+    """usual, raised or grave: how much more speaks for a fire than the detector that called."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from central.engine.model import (
     Alarm,
     AlarmState,
     Disposition,
+    Grade,
     NotAllowed,
     Reason,
     Severity,
@@ -179,7 +180,7 @@ def _unknown(alarm: Alarm, policy: Policy, now: datetime) -> Decision:
     if row.new_round:
         after, effects = _round(alarm, row, policy, now)
     else:
-        after = replace(alarm, state=row.end)
+        after = replace(alarm, state=row.end, verify_at=now if alarm.life else None)
         # A detector that falls silent while it smells smoke may be burning: the next ones are called now.
         effects = (Hasten(),) if alarm.life else ()
     return Decision(after, Reason.SOURCE_SILENT, effects, "source_unknown")
@@ -200,6 +201,7 @@ def _round(alarm: Alarm, row: Row, policy: Policy, now: datetime) -> tuple[Alarm
         offered_at=None,
         disposition=None,
         cause=None,
+        verify_at=now if alarm.life else None,
     )
     if not alarm.acknowledged:
         # They are still being called: tell the first again, and let the climb go on where it is. Starting
@@ -208,6 +210,9 @@ def _round(alarm: Alarm, row: Row, policy: Policy, now: datetime) -> tuple[Alarm
             return after, (Schedule(DueKind.STEP, at, 0, put_off=True),)
         return after, (Notify(Purpose.ALARM, 0, policy.at(0).targets),)
     over = (Cancel(DueKind.DISPOSITION), Cancel(DueKind.STILL_ACTIVE))
+    # The climb begins at its foot again: what raised it is looked for anew, and widens it anew.
+    kept = {name: value for name, value in alarm.detail.items() if name != "grounds"}
+    after = replace(after, grade=Grade.USUAL, detail=kept)
     return after, (*over, *begin(policy, now, life=alarm.life))
 
 

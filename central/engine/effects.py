@@ -27,6 +27,8 @@ class Purpose(StrEnum):
     """Somebody is asked to take it over."""
     OWNER = "owner"
     """For whoever had it or offered it: who has it now."""
+    RAISED = "raised"
+    """Somebody has it, and it is graver than it was."""
 
 
 class Open(Struct, frozen=True):

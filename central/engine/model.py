@@ -55,6 +55,34 @@ class Severity(StrEnum):
     """Recorded and shown; nobody is called."""
 
 
+class Grade(StrEnum):
+    """How much more speaks for a fire than the detector that called. Of smoke and heat; it only rises."""
+
+    USUAL = "usual"
+    RAISED = "raised"
+    """The step behind the first is done at once."""
+    GRAVE = "grave"
+    """Everybody of the climb is told at once."""
+
+
+class Ground(StrEnum):
+    """What makes an alarm graver than another."""
+
+    NEIGHBOUR = "neighbour"
+    """Another detector of the building smells it too."""
+    HEAT_TOO = "heat_too"
+    RISING_HEAT = "rising_heat"
+    SILENT = "silent"
+    """It fell silent while it smelled smoke."""
+    BEDRIDDEN = "bedridden"
+    OXYGEN = "oxygen"
+    GAS = "gas"
+
+
+PERSONAL = frozenset({Ground.BEDRIDDEN, Ground.OXYGEN})
+"""Grounds that say something of a person: for those only who may see who lives there."""
+
+
 class AlarmState(StrEnum):
     """Where an alarm stands."""
 
@@ -117,6 +145,9 @@ class Reason(StrEnum):
     ALREADY_YOURS = "already_yours"
     TAKEN_OVER = "taken_over"
     """Somebody else has it now, by their own word."""
+    VERIFIED = "verified"
+    """Something else speaks for a fire."""
+    NO_NEWS = "no_news"
     OFFERED = "offered"
     DECLINED = "declined"
     DISPOSED = "disposed"
@@ -236,6 +267,10 @@ class Alarm(Struct, frozen=True):
     offered_at: datetime | None = None
     handovers: int = 0
     """How often it was offered or taken over: numbers the messages about that."""
+    grade: Grade = Grade.USUAL
+    """Of the present round; `detail` has its `grounds`."""
+    verify_at: datetime | None = None
+    """When it is looked at again for what makes it graver; None: not any more."""
 
     @property
     def life(self) -> bool:

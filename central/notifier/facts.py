@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from central.engine.model import AlarmState, Condition, Disposition
+from central.engine.model import AlarmState, Condition, Disposition, Grade
 
 
 class ResidentFacts(Protocol):
@@ -185,8 +185,13 @@ class Facts(Protocol):
         ...
 
     @property
+    def grade(self) -> Grade:
+        """How much more speaks for a fire than the detector that called."""
+        ...
+
+    @property
     def detail(self) -> Mapping[str, Any]:
-        """`homes` (labels) and `count` left unwatched; `text` for people."""
+        """`grounds` of the grade; `homes` (labels) and `count` left unwatched; `text` for people."""
         ...
 
     @property

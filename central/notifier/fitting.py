@@ -95,9 +95,10 @@ class Template:
 def chosen(templates: Mapping[str, Template], message: Message) -> Template | None:
     """The template for this purpose in this language; in Chinese where there is none in English.
 
-    Who is asked to take an alarm over gets it as an alarm where no template says more.
+    Who is asked to take an alarm over, or is told that it is graver, gets it as an alarm where no template
+    says more.
     """
-    purposes = ("offer", "alarm") if message.purpose == "offer" else (message.purpose,)
+    purposes = (message.purpose, "alarm") if message.purpose in ("offer", "raised") else (message.purpose,)
     names = [name for purpose in purposes for name in (f"{purpose}_{message.language}", purpose)]
     return next((templates[name] for name in names if name in templates), None)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from central.engine.model import AlarmState, Condition
+from central.engine.model import PERSONAL, AlarmState, Condition, Ground
 from central.notifier import words as w
 from central.notifier.bundle import key_of
 from central.notifier.channel import Message
@@ -27,6 +27,7 @@ _ABOUT = {
     "closed": w.CLOSED_TITLE,
     "offer": w.OFFER_TITLE,
     "owner": w.OWNER_TITLE,
+    "raised": w.RAISED_TITLE,
 }
 
 
@@ -219,7 +220,7 @@ def _lines(planned: Planned, facts: Facts, residents: Sequence[ResidentFacts], t
         case "disposition":
             lines += [_state(facts, language), _taken(facts, language), w.NO_DISPOSITION.of(language)]
         case _:
-            lines.append(_state(facts, language))
+            lines += [_state(facts, language), _raised(facts, residents, language)]
             if facts.late:
                 ago = _span(facts.opened_at - facts.event_at, language)
                 lines.append(w.LATE.of(language).format(n=ago))
@@ -233,9 +234,18 @@ def _lines(planned: Planned, facts: Facts, residents: Sequence[ResidentFacts], t
             lines.append(_taken(facts, language))
     if to.link:
         lines.append(_link_line(planned, to))
-    if facts.condition in _LIFE and planned.purpose in ("alarm", "offer"):
+    if facts.condition in _LIFE and planned.purpose in ("alarm", "offer", "raised"):
         lines.append(w.CALL_119.of(language))
     return lines
+
+
+def _raised(facts: Facts, residents: Sequence[ResidentFacts], language: str) -> str:
+    """What speaks for a fire besides; of the people there only to those who may read who they are."""
+    found = [Ground(word) for word in facts.detail.get("grounds", ())]
+    shown = [ground for ground in found if residents or ground not in PERSONAL]
+    comma = ", " if language == "en" else "、"
+    said = comma.join(w.GROUND[ground].of(language) for ground in shown)
+    return w.RAISED.of(language).format(n=said) if said else ""
 
 
 def _handed(planned: Planned, facts: Facts, language: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from central.engine.model import Condition, Disposition
+from central.engine.model import Condition, Disposition, Ground
 
 
 class Words(NamedTuple):
@@ -100,6 +100,17 @@ NO_DISPOSITION = Words(
 DISPOSITION_TITLE = Words("待填处置结果", "No disposition yet")
 CLEARED_TITLE = Words("已消除", "Cleared")
 CLOSED_TITLE = Words("已结案", "Closed")
+GROUND: Mapping[Ground, Words] = {
+    Ground.NEIGHBOUR: Words("同楼另有探测器报警", "another detector of the building alarms too"),
+    Ground.HEAT_TOO: Words("烟雾与高温同时报警", "smoke and heat at once"),
+    Ground.RISING_HEAT: Words("室温上升", "the temperature is rising"),
+    Ground.SILENT: Words("报警中探测器失联", "the detector fell silent in alarm"),
+    Ground.BEDRIDDEN: Words("住户卧床", "a resident is bedridden"),
+    Ground.OXYGEN: Words("有人吸氧", "oxygen is in use"),
+    Ground.GAS: Words("有燃气", "there is gas"),
+}
+RAISED = Words("警情升级：{n}", "GRAVER: {n}")
+RAISED_TITLE = Words("警情升级", "Graver")
 OFFER_TITLE = Words("请您接手", "Please take over")
 OWNER_TITLE = Words("接手情况", "Who has it")
 OFFERED = Words(

@@ -14,7 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from central.engine.model import Act, ActKind, Cause, Disposition, NotAllowed
+from central.engine.model import PERSONAL, Act, ActKind, Cause, Disposition, NotAllowed
 from central.engine.policy import SEES_RESIDENTS
 from central.pages.guesses import Guesses
 from central.pages.render import HEADERS, message, page
@@ -183,6 +183,7 @@ async def _page(
         status=status,
         alarm=facts,
         residents_hidden=hidden,
+        personal=PERSONAL,
         timeline=await alarms.timeline(tx, alarm),
         several=len(link.alarms) > 1,
         mine=mine,

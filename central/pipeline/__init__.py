@@ -10,6 +10,7 @@ from central.pipeline.readings import Arrival, take_readings
 from central.pipeline.status import Beat, take_beats
 from central.pipeline.trends import judge_trends
 from central.pipeline.unreadable import Envelope, envelope, take_unreadable_events, take_unreadable_readings
+from central.pipeline.verifying import verify
 from central.pipeline.watch import run_due, sweep
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "take_readings",
     "take_unreadable_events",
     "take_unreadable_readings",
+    "verify",
 ]

@@ -108,6 +108,7 @@ async def _open(work: Work, opened: Open, birth: Birth, cause: Cause) -> Alarm:
         event=cause.event,
         cleared_at=opened.cleared_at,
         detail=birth.detail or {},
+        verify_at=work.now if SEVERITY[birth.condition] is Severity.LIFE else None,
     )
     return await work.open(born)
 
@@ -130,17 +131,17 @@ async def _do(
             case Tell():
                 await _tell_one(work, alarm, effect, reason)
             case Hasten():
-                await _hasten(work, alarm)
+                await _hasten(work, alarm, reason)
             case Open():
                 raise AssertionError("an alarm is opened first of all")
 
 
-async def _hasten(work: Work, alarm: Alarm) -> None:
+async def _hasten(work: Work, alarm: Alarm, reason: Reason) -> None:
     row = await work.due_row(alarm.id, DueKind.STEP)
     if row is None:
         return
     decision = fire(alarm, DueKind.STEP, row.step, work.now, await work.policy(alarm), work.now)
-    await _do(work, alarm, decision.effects, Reason.SOURCE_SILENT)
+    await _do(work, alarm, decision.effects, reason)
 
 
 async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, passing: bool) -> None:
@@ -188,7 +189,7 @@ def _others(alarm: Alarm, notify: Notify, policy: Policy) -> tuple[str, ...]:
     """Who is told instead of people of whom nobody can be."""
     if notify.purpose is Purpose.DISPOSITION:
         return policy.steps[-1].targets
-    return last_resort(policy, notify.step) if alarm.life else ()
+    return last_resort(policy, notify.step) if alarm.life and notify.purpose is Purpose.ALARM else ()
 
 
 async def _pass_over(work: Work, alarm: Alarm, step: int, policy: Policy, *, from_first: bool) -> None:

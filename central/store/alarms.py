@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from central.engine.model import Alarm, AlarmState, Cause, Condition, Disposition, Reason, Severity
+from central.engine.model import Alarm, AlarmState, Cause, Condition, Disposition, Grade, Reason, Severity
 from central.store.pool import Tx
 from central.store.rows import rows
 from central.store.sql import queries
@@ -84,6 +84,8 @@ class AlarmFacts:
     offered_name: str | None = None
     offered_by_name: str | None = None
     offered_at: datetime | None = None
+    grade: Grade = Grade.USUAL
+    """How much more speaks for a fire than the detector that called; `detail` has its `grounds`."""
 
     def without_residents(self) -> AlarmFacts:
         """The same for those who need not know who lives there."""
@@ -271,6 +273,7 @@ def _words(row: dict[str, Any]) -> dict[str, Any]:
         "condition": Condition(row["condition"]),
         "severity": Severity(row["severity"]),
         "state": AlarmState(row["state"]),
+        "grade": Grade(row["grade"]),
         "disposition": Disposition(row["disposition"]) if row["disposition"] else None,
         "cause": Cause(row["cause"]) if row["cause"] else None,
     }

@@ -47,6 +47,7 @@ class OpenAlarm:
     acknowledged_at: datetime | None
     on_way_at: datetime | None
     on_scene_at: datetime | None
+    grade: str
     address_known: bool
     late: bool
     grid_name: str | None

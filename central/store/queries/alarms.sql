@@ -69,18 +69,18 @@ SELECT nextval(pg_get_serial_sequence('alarm', 'id')) AS id FROM generate_series
 INSERT INTO alarm (id, condition, severity, area, grid, building, household, placement, gateway, part, address_known,
                    state, round, late, opened_at, event_at, event, cleared_at, acknowledged_at,
                    acknowledged_by, on_way_at, closed_at, closed_by, disposition, cause, remark,
-                   linked_to, detail, on_scene_at, offered_to, offered_by, offered_at, handovers)
+                   linked_to, detail, on_scene_at, offered_to, offered_by, offered_at, handovers, grade, verify_at)
 OVERRIDING SYSTEM VALUE
 SELECT id, condition, severity, area, grid, building, household, placement, gateway, part, address_known, state,
        round, late, opened_at, event_at, event, cleared_at, acknowledged_at, acknowledged_by, on_way_at,
        closed_at, closed_by, disposition, cause, remark, linked_to, detail, on_scene_at, offered_to, offered_by,
-       offered_at, handovers
+       offered_at, handovers, grade, verify_at
 FROM json_to_recordset(%(rows)s::json) AS r (id bigint, condition text, severity text, area text, grid text, building text, household text, placement bigint,
     gateway text, part text, address_known boolean, state text, round int, late boolean, opened_at timestamptz,
     event_at timestamptz, event bigint, cleared_at timestamptz, acknowledged_at timestamptz, acknowledged_by text,
     on_way_at timestamptz, closed_at timestamptz, closed_by text, disposition text, cause text, remark text,
     linked_to bigint, detail jsonb, on_scene_at timestamptz, offered_to text, offered_by text, offered_at timestamptz,
-    handovers int)
+    handovers int, grade text, verify_at timestamptz)
 ON CONFLICT (coalesce(gateway, ''), part, condition) WHERE state <> 'closed' DO NOTHING
 
 -- name: save
@@ -88,11 +88,11 @@ UPDATE alarm SET state = r.state, round = r.round, cleared_at = r.cleared_at, ac
     acknowledged_by = r.acknowledged_by, on_way_at = r.on_way_at, closed_at = r.closed_at, closed_by = r.closed_by,
     disposition = r.disposition, cause = r.cause, remark = r.remark, detail = r.detail,
     on_scene_at = r.on_scene_at, offered_to = r.offered_to, offered_by = r.offered_by, offered_at = r.offered_at,
-    handovers = r.handovers
+    handovers = r.handovers, grade = r.grade, verify_at = r.verify_at
 FROM json_to_recordset(%(rows)s::json) AS r (id bigint, state text, round int, cleared_at timestamptz,
     acknowledged_at timestamptz, acknowledged_by text, on_way_at timestamptz, closed_at timestamptz, closed_by text,
     disposition text, cause text, remark text, detail jsonb, on_scene_at timestamptz, offered_to text,
-    offered_by text, offered_at timestamptz, handovers int)
+    offered_by text, offered_at timestamptz, handovers int, grade text, verify_at timestamptz)
 WHERE alarm.id = r.id
 
 -- name: log
@@ -119,7 +119,7 @@ SELECT a.id, a.condition, a.severity, a.state, a.round, a.late, a.address_known,
     coalesce(wa.name, a.acknowledged_by) AS acknowledged_name, a.on_way_at, a.closed_at, a.closed_by,
     coalesce(wc.name, a.closed_by) AS closed_name, a.disposition, a.cause, a.remark, a.linked_to, a.detail,
     a.on_scene_at, a.offered_to, coalesce(wo.name, a.offered_to) AS offered_name,
-    coalesce(wb.name, a.offered_by) AS offered_by_name, a.offered_at
+    coalesce(wb.name, a.offered_by) AS offered_by_name, a.offered_at, a.grade
 FROM alarm a
 LEFT JOIN area ar ON ar.id = a.area
 LEFT JOIN grid g ON g.id = a.grid

@@ -19,7 +19,7 @@ ORDER BY c.id, g.id
 -- name: alarms
 -- Open alarms without anything personal: neither a name nor a door.
 SELECT a.id, a.condition, a.severity, a.state, a.round, a.opened_at, a.event_at, a.acknowledged_at, a.on_way_at,
-       a.on_scene_at, a.address_known, a.late, g.name AS grid_name, b.name AS building_name, a.gateway,
+       a.on_scene_at, a.grade, a.address_known, a.late, g.name AS grid_name, b.name AS building_name, a.gateway,
        coalesce(nullif(gw.name, ''), a.gateway) AS gateway_name, a.area, a.grid, a.building
 FROM alarm a
 LEFT JOIN grid g ON g.id = a.grid
@@ -79,7 +79,7 @@ SELECT EXISTS (
 -- Alarms without anything personal, the newest first, older than `before`.
 SELECT a.id, a.condition, a.severity, a.state, a.round, a.late, a.area, a.grid, a.building, a.gateway, a.part,
        a.address_known, a.opened_at, a.event_at, a.cleared_at, a.acknowledged_at, a.acknowledged_by, a.on_way_at,
-       a.closed_at, a.closed_by, a.disposition, a.cause, a.on_scene_at, a.offered_to
+       a.closed_at, a.closed_by, a.disposition, a.cause, a.on_scene_at, a.offered_to, a.grade
 FROM alarm a
 WHERE (%(before)s::bigint IS NULL OR a.id < %(before)s) AND (a.state = 'closed') = %(closed)s
 ORDER BY a.id DESC LIMIT %(limit)s
