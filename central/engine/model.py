@@ -159,6 +159,8 @@ class Reason(StrEnum):
     NO_LONGER_DUE = "no_longer_due"
     QUIET_HOURS = "quiet_hours"
     """Not life, and the policy keeps these hours quiet: told at their end."""
+    IN_WINDOW = "in_window"
+    """Somebody works on the detector, or it is out of service: told at the end of that."""
     NO_HEARTBEAT = "no_heartbeat"
     HEARD_AGAIN = "heard_again"
     BY_STATUS = "by_status"

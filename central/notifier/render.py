@@ -209,7 +209,7 @@ def _lines(planned: Planned, facts: Facts, residents: Sequence[ResidentFacts], t
     if not facts.address_known or not facts.room:
         lines.append(w.DEVICE.of(language) + _device(facts))
     lines += [_resident(resident, language) for resident in residents]
-    lines += [_homes(facts, language), str(facts.detail.get("text") or "")]
+    lines += [_homes(facts, language), str(facts.detail.get("text") or ""), _window(facts, language)]
     lines.append(w.TIME.of(language) + _moment(facts.event_at))
     match planned.purpose:
         case "closed":
@@ -237,6 +237,13 @@ def _lines(planned: Planned, facts: Facts, residents: Sequence[ResidentFacts], t
     if facts.condition in _LIFE and planned.purpose in ("alarm", "offer", "raised"):
         lines.append(w.CALL_119.of(language))
     return lines
+
+
+def _window(facts: Facts, language: str) -> str:
+    """That somebody works there, and why; on record since the alarm opened."""
+    window = facts.detail.get("window") or {}
+    words = w.WINDOW.get(str(window.get("kind")))
+    return "" if words is None else words.of(language).format(why=window.get("why"))
 
 
 def _raised(facts: Facts, residents: Sequence[ResidentFacts], language: str) -> str:

@@ -111,6 +111,10 @@ GROUND: Mapping[Ground, Words] = {
 }
 RAISED = Words("警情升级：{n}", "GRAVER: {n}")
 RAISED_TITLE = Words("警情升级", "Graver")
+WINDOW: Mapping[str, Words] = {
+    "maintenance": Words("该探测器正在检修：{why}", "This detector is being worked on: {why}"),
+    "out_of_service": Words("该探测器已停用：{why}", "This detector is out of service: {why}"),
+}
 OFFER_TITLE = Words("请您接手", "Please take over")
 OWNER_TITLE = Words("接手情况", "Who has it")
 OFFERED = Words(

@@ -27,7 +27,8 @@ from central.engine.effects import (
     Tell,
 )
 from central.engine.model import Alarm, Condition, Reason, Severity
-from central.engine.policy import SEVERITY, Policy, last_resort
+from central.engine.policy import SEVERITY, Policy, last_resort, named
+from central.engine.window import beside
 from central.notifier.plan import Notice, Recipient, plan
 from central.pipeline.work import Work
 from central.store.alarms import Line
@@ -123,7 +124,9 @@ async def _do(
                 await work.schedule(alarm.id, kind, row, only_forward=passing)
                 if put_off:
                     said = {"step": step, "until": at.isoformat()}
-                    work.log(Line(alarm.id, "postponed", Reason.QUIET_HOURS, detail=said))
+                    held = (await work.policy(alarm)).held is not None
+                    why = Reason.IN_WINDOW if held else Reason.QUIET_HOURS
+                    work.log(Line(alarm.id, "postponed", why, detail=said))
             case Cancel(kind):
                 work.cancel(alarm.id, kind)
             case Notify():
@@ -148,6 +151,8 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
     policy = await work.policy(alarm)
     if notify.purpose is Purpose.ALARM and notify.step > 0:
         work.forward(forwarding.raised(alarm))
+    if notify.purpose is Purpose.ALARM and notify.step == 0:
+        await _tell_beside(work, alarm)
     reached = await _reach(work, alarm, notify)
     if not reached and (others := _others(alarm, notify, policy)):
         notify = replace(notify, targets=others)
@@ -170,6 +175,35 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
     work.log(Line(alarm.id, "skipped", Reason.NO_RECIPIENT, detail=said))
     if notify.purpose is Purpose.ALARM:
         await _pass_over(work, alarm, notify.step, policy, from_first=passing or notify.step == 0)
+
+
+async def _tell_beside(work: Work, alarm: Alarm) -> None:
+    """Smoke where somebody works: the command centre and who is on site learn of it with the first step.
+
+    The climb is none the slower: whether the first step reaches anybody is asked of its own people.
+    """
+    found: dict[str, Recipient] = {}
+    for target in beside(alarm.condition, await work.windows(alarm.part), work.now):
+        worker = named(target)
+        if worker is None:
+            found |= {one.worker: one for one in await work.recipients(alarm, target)}
+        elif (person := await work.person(worker)) is not None:
+            found[worker] = person
+    if not found:
+        return
+    notice = Notice(alarm=alarm.id, purpose=Purpose.ALARM.value, round=alarm.round, step=0, urgent=alarm.life)
+    work.tell(plan(notice, [*found.values()]))
+    said = {"purpose": Purpose.ALARM.value, "step": 0, "workers": [*found]}
+    work.log(
+        Line(
+            alarm.id,
+            "told",
+            Reason.IN_WINDOW,
+            from_state=alarm.state,
+            to_state=alarm.state,
+            detail=said,
+        )
+    )
 
 
 async def _tell_one(work: Work, alarm: Alarm, tell: Tell, reason: Reason) -> None:

@@ -15,6 +15,7 @@ from central.engine.decide import Observed, Seen, observe
 from central.engine.effects import Decision
 from central.engine.model import Alarm, Condition, Severity
 from central.engine.policy import SEVERITY
+from central.engine.window import on_record
 from central.pipeline.carry_out import Birth, Cause, carry_out
 from central.pipeline.work import Work
 from central.store import sources
@@ -98,10 +99,11 @@ async def _decide(
         place = Place(before.area, before.grid)
     elif seen is Seen.PRESENT and may_open and not placeless:
         place = await _place(work, told, source.part)
-    policy = await work.policy_for(source.condition, place.area, place.grid)
+    policy = await work.policy_of(source.condition, place.area, place.grid, source.part)
     decision = observe(before, observed, policy, work.now)
     if before is None and decision.effects:
-        birth = Birth(source.condition, told.gateway, source.part, place, told.at, detail)
+        noted = {**(detail or {}), **on_record(await work.windows(source.part), work.now)}
+        birth = Birth(source.condition, told.gateway, source.part, place, told.at, noted)
     await carry_out(work, before, decision, Cause(event=told.event), birth)
     return decision
 

@@ -52,6 +52,7 @@ async def prepare(work: Work, todo: Sequence[tuple[Told, Event]]) -> None:
             detectors.update(event.states)
     await work.learn_words(words)
     await work.learn_parts(parts, detectors)
+    await work.learn_windows(detectors)
     if births:
         await work.learn_homes((part, at) for part, at, _ in moments)
         places = [await work.home(part, at, area) for part, at, area in moments]

@@ -17,9 +17,10 @@ from central.engine.book import Book
 from central.engine.effects import DueKind
 from central.engine.model import Alarm, AlarmState, Condition
 from central.engine.policy import Policy
+from central.engine.window import Window, holds
 from central.forwarding import News
 from central.notifier.plan import Planned, Recipient
-from central.store import alarms, deliveries, due, forward, people, policies, sources
+from central.store import alarms, deliveries, due, forward, people, policies, sources, windows
 from central.store.alarms import Line
 from central.store.due import DueRow
 from central.store.errors import StoreConflict, StoreRefused
@@ -81,6 +82,7 @@ class Work:
         self._people = People()
         self._told: dict[Duty, list[Recipient]] = {}
         self._book: Book | None = None
+        self._windows: dict[str, list[Window]] = {}
         self._lines: list[Line] = []
         self._known_due: set[int] = set()
         self._due: dict[due.Key, DueRow] = {}
@@ -238,8 +240,27 @@ class Work:
         return Recipient(worker, contacts) if contacts else None
 
     async def policy(self, alarm: Alarm) -> Policy:
-        """The climb of an alarm."""
-        return await self.policy_for(alarm.condition, alarm.area, alarm.grid)
+        """The climb of an alarm, now."""
+        return await self.policy_of(alarm.condition, alarm.area, alarm.grid, alarm.part)
+
+    async def policy_of(self, condition: Condition, area: str, grid: str | None, part: str) -> Policy:
+        """The climb of a condition of a part at a place, now."""
+        policy = await self.policy_for(condition, area, grid)
+        return holds(policy, condition, await self.windows(part), self.now)
+
+    async def learn_windows(self, parts: Iterable[str]) -> None:
+        """Look up, once, which of these detectors somebody works on."""
+        unknown = {part for part in parts if part not in self._windows}
+        if unknown:
+            found = await windows.of_detectors(self.tx, unknown)
+            self._windows |= {part: found.get(part, []) for part in unknown}
+
+    async def windows(self, part: str) -> list[Window]:
+        """The windows of a detector that are open now; what is no detector has none."""
+        if part == "" or ":" in part:
+            return []
+        await self.learn_windows((part,))
+        return self._windows[part]
 
     async def policy_for(self, condition: Condition, area: str, grid: str | None) -> Policy:
         """The climb of a condition at a place."""

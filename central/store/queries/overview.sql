@@ -50,6 +50,18 @@ FROM alarm a LEFT JOIN grid g ON g.id = a.grid LEFT JOIN building b ON b.id = a.
 WHERE a.condition = 'test' AND a.opened_at > %(now)s - interval '30 minutes'
 ORDER BY a.opened_at DESC, a.id DESC LIMIT 12
 
+-- name: windows
+-- Where detectors are worked on or out of service now. Neither a name nor a door.
+SELECT w.kind, b.name AS building_name, g.name AS grid_name, count(*) AS detectors, w.ends, w.ends <= %(now)s AS overdue
+FROM notice_window w
+JOIN notice_window_detector d ON d.notice_window = w.id
+JOIN placement p ON p.detector = d.detector AND p.to_at IS NULL
+JOIN household h ON h.id = p.household
+JOIN building b ON b.id = h.building
+JOIN grid g ON g.id = b.grid
+WHERE w.ended_at IS NULL AND w.begins <= %(now)s AND (w.ends > %(now)s OR w.kind = 'out_of_service')
+GROUP BY w.id, b.id, g.id ORDER BY w.ends, w.id, b.id LIMIT 24
+
 -- name: centre
 -- When ingest last heard anything at all, the streets' names, how many gateways there are.
 SELECT (SELECT max(heard_at) FROM ear) AS heard_at,
