@@ -168,6 +168,8 @@ class Jobs:
 
     async def _due(self) -> None:
         async with self._store.transaction() as tx:
+            await pipeline.run_held(tx)
+        async with self._store.transaction() as tx:
             await pipeline.run_due(tx)
 
     async def _sweep(self) -> None:

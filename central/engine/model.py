@@ -161,6 +161,8 @@ class Reason(StrEnum):
     """Not life, and the policy keeps these hours quiet: told at their end."""
     IN_WINDOW = "in_window"
     """Somebody works on the detector, or it is out of service: told at the end of that."""
+    WALK_TEST = "walk_test"
+    """Somebody tries the detectors out: a test while it is one."""
     NO_HEARTBEAT = "no_heartbeat"
     HEARD_AGAIN = "heard_again"
     BY_STATUS = "by_status"

@@ -24,9 +24,15 @@ class WindowKind(StrEnum):
     """Somebody works on them, on site."""
     OUT_OF_SERVICE = "out_of_service"
     """They do not work; looked at again by its end."""
+    WALK_TEST = "walk_test"
+    """Somebody tries them out with test smoke: `walk_test`. It keeps no message back."""
 
 
-LONGEST = {WindowKind.MAINTENANCE: timedelta(hours=24), WindowKind.OUT_OF_SERVICE: timedelta(days=92)}
+LONGEST = {
+    WindowKind.MAINTENANCE: timedelta(hours=24),
+    WindowKind.OUT_OF_SERVICE: timedelta(days=92),
+    WindowKind.WALK_TEST: timedelta(minutes=30),
+}
 _C = Condition
 FAULT_LIKE = frozenset(
     {
@@ -64,7 +70,8 @@ class Window(Struct, frozen=True):
 
 def holds(policy: Policy, condition: Condition, windows: Sequence[Window], now: datetime) -> Policy:
     """The climb of a condition of a detector with these windows; of what is like a fault after their end."""
-    ends = [window.ends for window in windows if window.lasts(now)]
+    keeping = [window for window in windows if window.kind is not WindowKind.WALK_TEST]
+    ends = [window.ends for window in keeping if window.lasts(now)]
     if not ends or condition not in FAULT_LIKE or SEVERITY[condition] is Severity.LIFE:
         return policy
     return replace(policy, held=max(ends))

@@ -113,6 +113,7 @@ RAISED = Words("警情升级：{n}", "GRAVER: {n}")
 RAISED_TITLE = Words("警情升级", "Graver")
 WINDOW: Mapping[str, Words] = {
     "maintenance": Words("该探测器正在检修：{why}", "This detector is being worked on: {why}"),
+    "walk_test": Words("该探测器正在步行测试：{why}", "This detector is being tried out: {why}"),
     "out_of_service": Words("该探测器已停用：{why}", "This detector is out of service: {why}"),
 }
 OFFER_TITLE = Words("请您接手", "Please take over")

@@ -11,6 +11,7 @@ from central.pipeline.status import Beat, take_beats
 from central.pipeline.trends import judge_trends
 from central.pipeline.unreadable import Envelope, envelope, take_unreadable_events, take_unreadable_readings
 from central.pipeline.verifying import verify
+from central.pipeline.walk_test import run_held
 from central.pipeline.watch import run_due, sweep
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "judge_trends",
     "look_ahead",
     "run_due",
+    "run_held",
     "sweep",
     "take_beats",
     "take_events",

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from central.engine.decide import Seen
 from central.engine.model import AlarmState, Condition, Reason, Severity
 from central.engine.policy import SEVERITY
+from central.engine.walk_test import lasting
+from central.pipeline import walk_test
 from central.pipeline.carry_out import Cause
 from central.pipeline.judge import Told, end_for_owner, judge, silence
 from central.pipeline.work import Work
@@ -120,6 +122,12 @@ def _part(event: Event) -> str:
 
 async def _line(work: Work, told: Told, event: Event, condition: Condition, seen: Seen) -> bool:
     """A detector or a line falls silent, or is back: what becomes of the smoke behind it."""
+    if seen is Seen.PRESENT:
+        # Test smoke of what cannot be looked at any more is smoke.
+        if event.detector is None:
+            await walk_test.lose(work, told.gateway, None)
+        elif lasting(await work.windows(event.detector), work.now):
+            await walk_test.lose(work, told.gateway, event.detector)
     if condition is Condition.NO_RESPONSE and event.detector is not None:
         found = [
             alarm

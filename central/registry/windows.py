@@ -13,6 +13,8 @@ from central.store import audit, windows
 from central.store.pool import Tx
 
 MOST_DETECTORS = 200
+MOST_WALKED = 64
+"""Nobody tries out more in half an hour; and one command names them all."""
 WHY_MAX = 200
 
 
@@ -21,7 +23,7 @@ class NewWindow:
     """Detectors that somebody works on, or that are out of service. Times with a zone."""
 
     kind: str
-    """maintenance, out_of_service."""
+    """maintenance, out_of_service, walk_test."""
     detectors: tuple[str, ...]
     """By name, of one area."""
     why: str
@@ -30,7 +32,7 @@ class NewWindow:
     begins: datetime | None = None
     """Null: now."""
     person: str | None = None
-    """The worker on site, who is told of smoke at once; maintenance needs one."""
+    """The worker on site, who is told of smoke at once; maintenance and a walk test need one."""
 
 
 async def open_window(tx: Tx, new: NewWindow, *, by: str, from_where: str = "") -> int:
@@ -105,12 +107,13 @@ def _faults(new: NewWindow, begins: datetime, now: datetime) -> Iterator[Problem
         )
         return
     kind = WindowKind(new.kind)
-    if not 1 <= len(set(new.detectors)) <= MOST_DETECTORS:
+    most = MOST_WALKED if kind is WindowKind.WALK_TEST else MOST_DETECTORS
+    if not 1 <= len(set(new.detectors)) <= most:
         yield Problem(
             "detectors",
             f"{len(set(new.detectors))} detectors",
             "探测器数量不对",
-            f"Name 1 to {MOST_DETECTORS} of them; a whole line or gateway cannot be meant.",
+            f"Name 1 to {most} of them; a whole line or gateway cannot be meant.",
         )
     if not 1 <= len(new.why.strip()) <= WHY_MAX:
         yield Problem("why", "says nothing or too much", "请写明事由", f"1 to {WHY_MAX} characters.")
@@ -125,7 +128,9 @@ def _faults(new: NewWindow, begins: datetime, now: datetime) -> Iterator[Problem
     elif new.ends - max(begins, now) > LONGEST[kind]:
         hours = LONGEST[kind].total_seconds() / 3600
         yield Problem("ends", "is too far away", "时间太长", f"At most {hours:g} hours; open another then.")
-    if kind is WindowKind.MAINTENANCE and new.person is None:
+    if kind is WindowKind.WALK_TEST and new.begins is not None:
+        yield Problem("begins", "a walk test begins now", "步行测试只能立即开始", "Leave it out.")
+    if kind is not WindowKind.OUT_OF_SERVICE and new.person is None:
         yield Problem(
             "person", "is missing", "缺少现场人员", "Say who is on site: they are told of smoke at once."
         )

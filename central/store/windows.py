@@ -8,6 +8,7 @@ from typing import Any
 from psycopg.rows import DictRow
 
 from central.engine.window import Window, WindowKind
+from central.store import held_smoke
 from central.store.pool import Tx, one
 from central.store.sql import queries
 
@@ -27,6 +28,7 @@ async def end(tx: Tx, window: int, by: str) -> bool:
     if row is None or row["ended_at"] is not None:
         return False
     await tx.conn.execute(_SQL["end"], {"id": window, "now": tx.now, "by": by})
+    await held_smoke.due_now(tx, window)
     if row["ends"] > tx.now:
         await tx.conn.execute(_SQL["tell_now"], {"id": window, "now": tx.now, "ends": row["ends"]})
     return True

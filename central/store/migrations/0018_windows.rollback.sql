@@ -1,1 +1,1 @@
-DROP TABLE notice_window_detector, notice_window;
+DROP TABLE held_smoke, notice_window_detector, notice_window;

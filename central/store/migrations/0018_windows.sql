@@ -1,9 +1,9 @@
 -- depends: 0017_acts
--- When detectors are worked on or out of service: a filter of messages, never of states.
+-- When detectors are worked on, out of service or tried out: a filter of messages, never of states.
 
 CREATE TABLE notice_window (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('maintenance', 'out_of_service')),
+    kind text NOT NULL CHECK (kind IN ('maintenance', 'out_of_service', 'walk_test')),
     area text NOT NULL REFERENCES area,
     begins timestamptz NOT NULL,
     ends timestamptz NOT NULL CHECK (ends > begins),   -- of what is out of service: when it is looked at again
@@ -13,7 +13,8 @@ CREATE TABLE notice_window (
     made_by text NOT NULL,
     ended_at timestamptz,                              -- by hand, before its end
     ended_by text,
-    CHECK (kind <> 'maintenance' OR person IS NOT NULL)
+    CHECK (kind = 'out_of_service' OR person IS NOT NULL),
+    CHECK (kind <> 'walk_test' OR ends <= begins + interval '30 minutes')
 );
 CREATE INDEX notice_window_open ON notice_window (ends) WHERE ended_at IS NULL;
 
@@ -24,3 +25,17 @@ CREATE TABLE notice_window_detector (
     PRIMARY KEY (detector, notice_window)
 );
 CREATE INDEX ON notice_window_detector (notice_window);
+
+CREATE TABLE held_smoke (
+    -- Smoke that is taken for a walk test's: at `due_at` it is smoke.
+    gateway text NOT NULL,
+    part text NOT NULL,
+    condition text NOT NULL CHECK (condition IN ('smoke', 'heat')),
+    notice_window bigint NOT NULL REFERENCES notice_window,
+    area text NOT NULL,
+    event bigint NOT NULL,
+    event_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL,
+    PRIMARY KEY (gateway, part, condition)
+);
+CREATE INDEX ON held_smoke (due_at);
