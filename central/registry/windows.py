@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from central.engine.window import LONGEST, WindowKind
 from central.registry.check import missing
 from central.registry.errors import MissingError, Problem, RegistryError
-from central.store import audit, windows
+from central.store import audit, gateway_commands, windows
 from central.store.pool import Tx
+from wire.codec import encode
+from wire.messages import Action, Command
 
 MOST_DETECTORS = 200
 MOST_WALKED = 64
 """Nobody tries out more in half an hour; and one command names them all."""
 WHY_MAX = 200
+COMMAND_LASTS = timedelta(seconds=60)
+"""A gateway that cannot be told within it is not told any more: somebody opens another walk test."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,8 @@ async def open_window(tx: Tx, new: NewWindow, *, by: str, from_where: str = "") 
         "by": by,
     }
     number = await windows.add(tx, row, set(new.detectors))
+    if new.kind == WindowKind.WALK_TEST:
+        await _tell_gateways(tx, new, number, by)
     detail = {"kind": new.kind, "detectors": sorted(set(new.detectors)), "why": new.why.strip()}
     await audit.note(
         tx, who=by, action="open_window", subject=f"window:{number}", from_where=from_where, detail=detail
@@ -98,6 +105,23 @@ async def end_window(tx: Tx, number: int, *, by: str, from_where: str = "") -> N
             ]
         )
     await audit.note(tx, who=by, action="end_window", subject=f"window:{number}", from_where=from_where)
+
+
+async def _tell_gateways(tx: Tx, new: NewWindow, number: int, by: str) -> None:
+    """Each gateway is told which of its detectors are tried out; until it is, smoke is smoke."""
+    expires_at = tx.now + COMMAND_LASTS
+    for gateway, detectors in (await gateway_commands.gateways_of(tx, set(new.detectors))).items():
+        command = Command(
+            id=uuid.uuid4().hex,
+            action=Action.WALK_TEST,
+            expires_ms=round(expires_at.timestamp() * 1000),
+            window=str(number),
+            detectors=detectors,
+            lasts_s=(new.ends - tx.now).total_seconds(),
+        )
+        await gateway_commands.order(
+            tx, id_=command.id, gateway=gateway, body=encode(command), by=by, expires_at=expires_at
+        )
 
 
 def _faults(new: NewWindow, begins: datetime, now: datetime) -> Iterator[Problem]:

@@ -1,1 +1,1 @@
-DROP TABLE held_smoke, notice_window_detector, notice_window;
+DROP TABLE gateway_command, held_smoke, notice_window_detector, notice_window;

@@ -39,3 +39,15 @@ CREATE TABLE held_smoke (
     PRIMARY KEY (gateway, part, condition)
 );
 CREATE INDEX ON held_smoke (due_at);
+
+CREATE TABLE gateway_command (
+    -- wire.messages.Command for gateways: published once, never after its time.
+    id text PRIMARY KEY CHECK (id ~ '^[0-9a-f]{32}$'),
+    gateway text NOT NULL REFERENCES gateway,
+    body bytea NOT NULL,
+    made_at timestamptz NOT NULL,
+    made_by text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    published_at timestamptz
+);
+CREATE INDEX ON gateway_command (expires_at) WHERE published_at IS NULL;
