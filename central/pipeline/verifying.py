@@ -7,42 +7,22 @@ the one that opened the alarm. When to look stands in the alarm's row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-
-import structlog
 
 from central import forwarding
 from central.engine.effects import DueKind
 from central.engine.verify import verify as look
 from central.pipeline.carry_out import Cause, carry_out
-from central.pipeline.work import Work, together
+from central.pipeline.work import Work, all_or_each
 from central.store import alarms, verification
-from central.store.errors import StoreConflict, StoreDown
 from central.store.pool import Tx
 
-_log = structlog.get_logger()
 AT_ONCE = 50
 """In a storm those who wait to be told come first; what is verified later climbs meanwhile."""
 
 
 async def verify(tx: Tx) -> int:
     """Look at up to 50 alarms whose time has come and that nobody else works on. Returns how many."""
-    ready = await verification.ready(tx, AT_ONCE)
-    try:
-        return await together(tx, partial(_verify, ids=ready))
-    except (StoreDown, StoreConflict):
-        raise
-    except Exception as error:  # noqa: BLE001 - one of them; the others must be looked at
-        _log.error("alarms cannot be verified together", error=f"{type(error).__name__}: {error}")
-    done = 0
-    for alarm in ready:
-        try:
-            done += await together(tx, partial(_verify, ids=[alarm]))
-        except (StoreDown, StoreConflict):
-            raise
-        except Exception as error:  # noqa: BLE001 - it climbs all the same
-            _log.error("an alarm cannot be verified", alarm=alarm, error=f"{type(error).__name__}: {error}")
-    return done
+    return await all_or_each(tx, await verification.ready(tx, AT_ONCE), _verify, "a second look")
 
 
 async def _verify(work: Work, ids: Sequence[int]) -> int:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
+import structlog
 from msgspec.structs import replace
 
 from central.engine.book import Book
@@ -23,12 +25,13 @@ from central.notifier.plan import Planned, Recipient
 from central.store import alarms, deliveries, due, forward, people, policies, sources, windows
 from central.store.alarms import Line
 from central.store.due import DueRow
-from central.store.errors import StoreConflict, StoreRefused
+from central.store.errors import StoreConflict, StoreDown, StoreRefused
 from central.store.people import Duty, People
 from central.store.pool import Tx
 from central.store.savepoint import in_one_go, savepoint
 from central.store.sources import Place, Source, Word
 
+_log = structlog.get_logger()
 T = TypeVar("T")
 _Key = tuple[str | None, str, Condition]
 """The gateway (None: the centre), the part and the condition of an alarm."""
@@ -58,6 +61,35 @@ async def together(tx: Tx, do: Callable[[Work], Awaitable[T]]) -> T:
             if not work.lost_race:
                 raise
     raise StoreConflict("another transaction opens the same alarms")
+
+
+async def all_or_each(
+    tx: Tx, ids: Sequence[int], do: Callable[[Work, Sequence[int]], Awaitable[int]], name: str
+) -> int:
+    """Let `do` work on all of these alarms together; when that fails, on each by itself. What it counted.
+
+    One that cannot be worked on hinders no other.
+    """
+    try:
+        return await together(tx, lambda work: do(work, ids))
+    except (StoreDown, StoreConflict):
+        raise
+    except Exception as error:  # noqa: BLE001 - one of them; the others must be seen to
+        _log.error("failed together", work=name, alarms=len(ids), error=f"{type(error).__name__}: {error}")
+    done = 0
+    for alarm in ids:
+        alone = partial(_alone, do=do, alarm=alarm)
+        try:
+            done += await together(tx, alone)
+        except (StoreDown, StoreConflict):
+            raise
+        except Exception as error:  # noqa: BLE001 - the other alarms must be seen to
+            _log.critical("failed", work=name, alarm=alarm, error=f"{type(error).__name__}: {error}")
+    return done
+
+
+async def _alone(work: Work, do: Callable[[Work, Sequence[int]], Awaitable[int]], alarm: int) -> int:
+    return await do(work, [alarm])
 
 
 class Work:

@@ -7,7 +7,7 @@ from typing import Any
 
 from central.engine.policy import CHINA
 from central.registry import windows
-from central.registry.commands import FROM_WHERE, print_table, say
+from central.registry.commands import FROM_WHERE, numbered, print_table, say
 from central.registry.duty_commands import moment
 from central.registry.windows import NewWindow
 from central.store import windows as rows
@@ -40,12 +40,8 @@ async def window_end(args: argparse.Namespace, store: Store) -> None:
 
 async def window_list(args: argparse.Namespace, store: Store) -> None:
     """Windows that are not over; what is out of service stays listed until it is ended."""
-    found: list[dict[str, Any]] = []
     async with store.transaction() as tx:
-        while more := await rows.listed(
-            tx, past=args.past, after=found[-1]["id"] if found else 0, limit=_PAGE
-        ):
-            found += more
+        found = await numbered(lambda after: rows.listed(tx, past=args.past, after=after, limit=_PAGE))
     head = (
         "id",
         "kind 类别",
