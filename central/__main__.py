@@ -208,15 +208,20 @@ def _forecast(args: argparse.Namespace) -> int:
 
 def _check_config(args: argparse.Namespace) -> int:
     settings = _settings(args)
+    from central.notifier.callbacks import read_callbacks
     from central.notifier.channels import build_channels
 
     channels = build_channels(settings, os.environ, lambda: datetime.fromtimestamp(0, UTC))
+    callbacks = read_callbacks(settings)
     print(f"{settings.path}: good")
     print(
         f"  broker    {settings.broker.host}:{settings.broker.port}{' (TLS)' if settings.broker.tls else ''}"
     )
     print(f"  http      {settings.http.host}:{settings.http.port}, people open {settings.http.public_url}")
     print(f"  channels  {', '.join(sorted(channels))}")
+    for name, callback in callbacks.items():
+        proof = "" if callback.signed else "/<token>"
+        print(f"  callback  {settings.http.public_url}/callbacks/{name}{proof}")
     return 0
 
 

@@ -20,7 +20,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 import uvicorn
 
-from central import metrics, systemd, transmitters
+from central import answering, metrics, receipt_watch, systemd, transmitters
+from central.answering import Answering
 from central.api.main import create_app
 from central.config import Settings
 from central.ending import end
@@ -29,8 +30,12 @@ from central.health import Health
 from central.ingest import Ingest
 from central.job_watch import NAME, JobWatch
 from central.jobs import Jobs
+from central.listening import Listening
+from central.notifier.callbacks import read_callbacks, waits
 from central.notifier.channels import build_channels
+from central.notifier.channels.gsm import Gsm
 from central.proof import WorkerProof
+from central.receipt_watch import ReceiptWatch
 from central.store.errors import StoreConflict, StoreDown, StoreError, StoreNewer
 from central.store.migrate import migrate, pending
 from central.store.pool import Store
@@ -76,6 +81,7 @@ async def run(
         health = Health(time.monotonic)
         store = Store(settings.dsn, name="-".join(sorted(roles)), max_connections=20, clock_shift=clock_shift)
         channels = build_channels(settings, environment, _wall) if "worker" in roles else {}
+        callbacks = read_callbacks(settings)
         loops: dict[str, Callable[[], Awaitable[None]]] = {}
         health.add_check("database", lambda: _database(store))
         if "ingest" in roles:
@@ -91,10 +97,26 @@ async def run(
                 health.expect(transmitters.NAME, _TURN_S)
                 loops[transmitters.NAME] = Transmitters(store, settings.transmitters, health.beat).run
         if "worker" in roles:
-            worker = Worker(store, channels, settings.worker, settings.http.public_url, health.beat)
+            worker = Worker(
+                store,
+                channels,
+                settings.worker,
+                settings.http.public_url,
+                health.beat,
+                waits=waits(callbacks),
+            )
             for lane in worker.lanes:
                 health.expect(lane, _TURN_S)
             loops["worker"] = worker.run
+            health.expect(receipt_watch.NAME, _TURN_S)
+            loops[receipt_watch.NAME] = ReceiptWatch(store, health.beat).run
+            health.expect(answering.NAME, max(_TURN_S, *(one.timeout_s + 30 for one in channels.values())))
+            loops[answering.NAME] = Answering(store, channels, health.beat).run
+            for name, channel in channels.items():
+                if isinstance(channel, Gsm) and channel.hears:
+                    listening = Listening(store, name, channel, health.beat)
+                    health.expect(listening.loop, channel.timeout_s + 2 * _TURN_S)
+                    loops[listening.loop] = listening.run
             if settings.forward:
                 forwarder = Forwarder(store, settings.forward, health.beat)
                 for loop in forwarder.loops:

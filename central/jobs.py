@@ -16,7 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from central import metrics, pipeline
 from central.config import JobsSettings
-from central.store import alarms, deliveries, pace, retention, trends
+from central.store import alarms, deliveries, pace, people, receipts, replies, retention, trends
 from central.store import jobs as records
 from central.store.errors import StoreError
 from central.store.links import forget_links
@@ -226,7 +226,10 @@ class Jobs:
             "quarantine": partial(retention.forget_quarantine, keep=quarantine),
             "clock_sample": trends.forget_clock_samples,
             "link": partial(forget_links, keep=_LINKS_KEPT),
+            "receipt": partial(receipts.forget, keep=_LINKS_KEPT),
+            "answer": partial(replies.forget, keep=_LINKS_KEPT),
             "pace": pace.forget,
+            "family": people.forget_families,
         }
         for name, forget in pieces.items():
             total = 0

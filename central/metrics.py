@@ -45,6 +45,12 @@ DELIVERY_S = Histogram(
 UNREACHABLE = Counter(
     "smokewatch_unreachable", "Messages given up on a person's last channel", ["purpose"], registry=_REGISTRY
 )
+RECEIPTS = Counter(
+    "smokewatch_receipts",
+    "What providers told of messages, by what it led to",
+    ["channel", "outcome"],
+    registry=_REGISTRY,
+)
 DELIVERIES_WAITING = Gauge("smokewatch_deliveries_waiting", "Messages due and not sent", registry=_REGISTRY)
 DELIVERIES_OVERDUE = Gauge(
     "smokewatch_deliveries_overdue", "Messages due for more than 30 s with nobody at them", registry=_REGISTRY

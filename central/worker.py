@@ -24,7 +24,7 @@ import structlog
 
 from central import metrics
 from central.config import WorkerSettings
-from central.engine.policy import SEES_RESIDENTS
+from central.engine.policy import ONLOOKERS, SEES_RESIDENTS
 from central.notifier.bundle import bundles
 from central.notifier.channel import Channel, Limits, Message, Outcome, Pace, Rejected, Sent, TryLater
 from central.notifier.plan import Planned, fall_back
@@ -64,13 +64,19 @@ class Worker:
         settings: WorkerSettings,
         public_url: str,
         beat: Callable[[str], None] = lambda _lane: None,
+        *,
+        waits: Mapping[str, timedelta] | None = None,
     ) -> None:
-        """`beat` is called with the lane's name at each of its turns."""
+        """`beat` is called with the lane's name at each of its turns.
+
+        A message of a channel in `waits` must have its receipt after so long, else the next channel is tried.
+        """
         self._store = store
         self._channels = dict(channels)
         self._settings = settings
         self._url = public_url
         self._beat = beat
+        self._waits = dict(waits or {})
         self._wakes: list[asyncio.Event] = []
 
     @property
@@ -155,6 +161,7 @@ class Worker:
                     limit=_MOST_CLAIMED if limits.call else min(limit * limits.homes, _MOST_CLAIMED),
                     hold=hold,
                     pace=limits.pace(urgent=urgent),
+                    longest=max(one.every for one in limits.paces(urgent=urgent)),
                     merges=not limits.call,
                 )
                 wanted = await self._wanted(tx, claimed)
@@ -190,7 +197,7 @@ class Worker:
     ) -> tuple[list[Sequence[Claimed]], float]:
         """The messages that may go now, at most `most`. Others wait, or go another way if this one rings."""
         asked = Counter(group[0].planned.address for group in (groups if limits.call else groups[:most]))
-        granted = await pace.take(tx, name, limits.pace(urgent=urgent), asked, urgent=urgent)
+        granted = await pace.take_under(tx, name, limits.paces(urgent=urgent), asked, urgent=urgent)
         left = {address: one.messages for address, one in granted.items()}
         going: list[Sequence[Claimed]] = []
         waiting: list[Claimed] = []
@@ -241,7 +248,9 @@ class Worker:
                 known = [facts[alarm] for alarm in alarms_of if alarm in facts]
                 if first.role not in SEES_RESIDENTS:
                     known = [one.without_residents() for one in known]
-                message = word(planned, known, To(first.language, f"{self._url}/a/{token}"))
+                message = word(
+                    planned, known, To(first.language, f"{self._url}/a/{token}", first.role not in ONLOOKERS)
+                )
                 ready.append(_Work(tuple(group), message))
                 await audit.note_all(
                     tx,
@@ -299,7 +308,10 @@ class Worker:
             for one in claimed:
                 await self._not_taken(tx, one, outcome)
             return
-        await deliveries.sent(tx, claimed, outcome.provider_id)
+        within = self._waits.get(claimed[0].planned.channel)
+        named = outcome.provider_id is not None  # without a name no receipt could be told from another
+        due_at = tx.now + within if within is not None and named else None
+        await deliveries.sent(tx, claimed, outcome.provider_id, due_at)
         for one in claimed:
             name = self._known(one.planned.channel)
             metrics.DELIVERIES.labels(name, "sent").inc()

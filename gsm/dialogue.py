@@ -1,4 +1,4 @@
-"""How one SMS is sent through a modem that speaks AT commands (3GPP TS 27.007 and 27.005); pure.
+"""How SMS are sent and read through a modem that speaks AT commands (3GPP TS 27.007 and 27.005); pure.
 
 Law of this file: no I/O and no clock. Bytes that came go in, bytes to send come out, until there is an
 outcome; whatever the modem says or does not say, there is one within `LONGEST_S`. What it tells unasked is
@@ -8,8 +8,9 @@ passed over. The text and the SIM's PIN appear in no outcome.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from gsm.pdu import Pdu
 
@@ -26,6 +27,8 @@ _ESCAPE, _CTRL_Z = b"\x1b", b"\x1a"
 _FINAL = re.compile(r"OK|ERROR|\+CM[ES] ERROR:.*")
 _REGISTERED = re.compile(r"\+CE?REG: ?[0-9]+, ?(1|5|6|7)(,.*)?")
 """The answer to a question has two numbers; what is told unasked has one, or a quoted cell behind it."""
+_LISTED = re.compile(r"\+CMGL: ?([0-9]{1,4}),([0-4]),")
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _CMS = {
     "38": "网络故障 network out of order",
     "310": "未插SIM卡 no SIM card",
@@ -76,21 +79,29 @@ class _Answer:
         return next((line for line in reversed(self.lines) if line.startswith(start)), None)
 
 
-_Talk = Generator[_Ask, _Answer, Sent | Failed]
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What lies in the modem's store: its place there, and the PDU in hexadecimal."""
+
+    messages: tuple[tuple[int, str], ...]
 
 
-class Dialogue:
-    """One message through one modem. Call `begin` once, then `feed` or, at `deadline`, `tick`."""
+_T = TypeVar("_T", Sent, Read)
+_Talk = Generator[_Ask, _Answer, _T | Failed]
 
-    def __init__(self, pdu: Pdu, pin: str | None = None) -> None:
-        self._talk = _talk(pdu, pin)
+
+class Conversation(Generic[_T]):
+    """One thing done with one modem. Call `begin` once, then `feed` or, at `deadline`, `tick`."""
+
+    def __init__(self, talk: _Talk[_T]) -> None:
+        self._talk: _Talk[_T] = talk
         self._ask = _Ask(b"")
         self._lines: list[str] = []
         self._input = bytearray()
         self._until = 0.0
         self.deadline = 0.0
         """When `tick` is due."""
-        self.outcome: Sent | Failed | None = None
+        self.outcome: _T | Failed | None = None
 
     def begin(self, now: float) -> bytes:
         """The first bytes to send."""
@@ -153,19 +164,52 @@ class Dialogue:
         return self._ask.send
 
 
-def _talk(pdu: Pdu, pin: str | None) -> _Talk:
+class Dialogue(Conversation[Sent]):
+    """One message that is sent."""
+
+    def __init__(self, pdu: Pdu, pin: str | None = None) -> None:
+        super().__init__(_send(pdu, pin))
+
+
+class Inbox(Conversation[Read]):
+    """What has come is read, after messages that are `done` (their places in the store) were deleted."""
+
+    def __init__(self, done: Sequence[int] = (), pin: str | None = None) -> None:
+        super().__init__(_read(tuple(done), pin))
+
+
+def _read(done: Sequence[int], pin: str | None) -> _Talk[Read]:
+    refused = yield from _open(pin)
+    if refused is not None:
+        return refused
+    mode = yield _Ask(b"AT+CMGF=0\r")
+    if not mode.ok:
+        return _failed("AT+CMGF=0", mode)
+    for place in done:
+        gone = yield _Ask(b"AT+CMGD=%d\r" % place, 5.0)
+        if not gone.ok:
+            return _failed("AT+CMGD", gone)
+    listed = yield _Ask(b"AT+CMGL=4\r", 20.0)
+    if not listed.ok:
+        return _failed("AT+CMGL", listed)
+    return Read(tuple(_listed(listed.lines)))
+
+
+def _listed(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Each line of a message that was received, with the PDU that follows it."""
+    place: int | None = None
+    for line in lines:
+        head = _LISTED.match(line)
+        if head is not None:
+            place = int(head[1]) if head[2] in "01" else None
+        elif place is not None and _HEX.fullmatch(line):
+            yield place, line
+            place = None
+
+
+def _send(pdu: Pdu, pin: str | None) -> _Talk[Sent]:
     """The conversation in order; each `yield` is a question, and gives its answer."""
-    for _ in range(3):
-        # Escape first: it may still wait for a text that another program never ended.
-        if (yield _Ask(_ESCAPE + b"AT\r", 1.5)).ok:
-            break
-    else:
-        return Failed("调制解调器无应答 the modem does not answer")
-    while (yield _Ask(b"", QUIET_S)).final:
-        pass  # late answers to the first questions: taken for those to the next ones they would mislead
-    yield _Ask(b"ATE0\r")
-    yield _Ask(b"AT+CMEE=1\r")
-    refused = yield from _unlock(pin)
+    refused = yield from _open(pin)
     if refused is not None:
         return refused
     refused = yield from _register()
@@ -187,6 +231,20 @@ def _talk(pdu: Pdu, pin: str | None) -> _Talk:
     if reference is None:
         return Failed("调制解调器未确认发送 the modem said OK, but gave no number for the message")
     return Sent(reference.removeprefix("+CMGS:").strip()[:20])
+
+
+def _open(pin: str | None) -> Generator[_Ask, _Answer, Failed | None]:
+    for _ in range(3):
+        # Escape first: it may still wait for a text that another program never ended.
+        if (yield _Ask(_ESCAPE + b"AT\r", 1.5)).ok:
+            break
+    else:
+        return Failed("调制解调器无应答 the modem does not answer")
+    while (yield _Ask(b"", QUIET_S)).final:
+        pass  # late answers to the first questions: taken for those to the next ones they would mislead
+    yield _Ask(b"ATE0\r")
+    yield _Ask(b"AT+CMEE=1\r")
+    return (yield from _unlock(pin))
 
 
 def _unlock(pin: str | None) -> Generator[_Ask, _Answer, Failed | None]:

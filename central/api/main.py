@@ -15,12 +15,13 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
 import central.pages
-from central.api import alarms, duties, export, questions, registry, stream, windows
+from central.api import alarms, callbacks, duties, export, questions, registry, stream, windows
 from central.api import health as health_routes
 from central.api.failures import add_handlers
 from central.api.limits import BodyLimit
 from central.config import Settings
 from central.health import Health
+from central.notifier.callbacks import read_callbacks
 from central.pages import link_page, overview
 from central.pages.live import Feed
 from central.store.pool import Store
@@ -81,6 +82,7 @@ def create_app(store: Store, settings: Settings | None = None, health: Health | 
     app.include_router(export.routes(store))
     app.include_router(health_routes.routes(store, health))
     app.include_router(link_page.routes(store))
+    app.include_router(callbacks.routes(store, {} if settings is None else read_callbacks(settings)))
     app.include_router(overview.routes(store, feed))
     app.mount("/static", _KeptStatic(directory=_STATIC), name="static")
     return app

@@ -30,6 +30,15 @@ WORKER = "worker:"
 """A target that is a person and not a duty: this and the worker's id."""
 
 
+FAMILY = "family:"
+"""A target that is the resident's family: this and the channels for their number, in order, by commas."""
+
+
+def family_channels(target: str) -> tuple[str, ...]:
+    """The channels by which a target's family is told; none for a duty or a person."""
+    return tuple(target.removeprefix(FAMILY).split(",")) if target.startswith(FAMILY) else ()
+
+
 def named(target: str) -> str | None:
     """The id of the worker that a target names; None for a duty."""
     return target.removeprefix(WORKER) if target.startswith(WORKER) else None
@@ -41,7 +50,7 @@ class Step:
 
     delay: timedelta
     targets: tuple[str, ...]
-    """Duties (`Target`) and persons (`worker:<id>`)."""
+    """Duties (`Target`), persons (`worker:<id>`) and the resident's family (`family:<channel>,...`)."""
     parallel: bool = False
     """Each person by all of their contacts at once; else by the first, and by the next when that fails."""
 
@@ -103,6 +112,10 @@ class Policy:
 SEES_RESIDENTS = frozenset({"grid_worker", "community_lead", "dispatcher"})
 """Roles of workers who are shown who lives behind an alarm: those who go there or send somebody. An installer
 repairs a device and needs the door, not the person."""
+
+ONLOOKERS = frozenset({"outside", "family"})
+"""Roles of people who are told and cannot take an alarm: a property office, the brigade's liaison, family.
+Who takes it ends the climb, and must be somebody who goes there or sends somebody. They see no residents."""
 
 LATE_AFTER = timedelta(seconds=60)
 """An alarm told later than this after it happened is marked late."""

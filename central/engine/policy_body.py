@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from central.engine.model import Severity
-from central.engine.policy import LIFE, WORKER, Policy, Quiet, Step, Target, named
+from central.engine.policy import FAMILY, LIFE, WORKER, Policy, Quiet, Step, Target
 
 MAX_STEPS = 12
 MAX_TARGETS = 12
@@ -42,6 +42,7 @@ STILL_ACTIVE_S = (60, 3600)
 LAST_S = 604_800
 QUIET_AT_MOST = timedelta(hours=14)
 _WORKER = re.compile(r"worker:[a-z0-9-]{1,32}")
+_FAMILY = re.compile(r"family:[a-z0-9_-]{1,32}(?:,[a-z0-9_-]{1,32}){0,3}")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _DUTIES = frozenset(Target)
 
@@ -205,13 +206,13 @@ def _targets(place: str, words: Sequence[str]) -> Iterator[Fault]:
         yield Fault(place, f"{len(words)} targets", "通知对象太多", f"At most {MAX_TARGETS}.")
         return
     for number, word in enumerate(words):
-        if word not in _DUTIES and not _WORKER.fullmatch(word):
+        if word not in _DUTIES and not _WORKER.fullmatch(word) and not _FAMILY.fullmatch(word):
             duties = ", ".join(Target)
             yield Fault(
                 f"{place}[{number}]",
                 f"{word[:60]!r} is nobody",
                 "未知的通知对象",
-                f"One of {duties}, or {WORKER}<id of a worker>.",
+                f"One of {duties}, {WORKER}<id of a worker>, or {FAMILY}<channel>[,<channel>].",
             )
         elif word in words[:number]:
             yield Fault(f"{place}[{number}]", f"{word!r} is named twice", "通知对象重复", "Name each once.")
@@ -262,7 +263,7 @@ def _policy(body: _Body, severity: Severity) -> Policy:
 
 
 def _words(told: Sequence[str]) -> tuple[str, ...]:
-    return tuple(word if named(word) is not None else Target(word) for word in told)
+    return tuple(word if word not in _DUTIES else Target(word) for word in told)
 
 
 def _span_of(seconds: int | None, otherwise: timedelta | None) -> timedelta | None:

@@ -30,6 +30,8 @@ class Limits:
 
     urgent: Pace = Pace(2, timedelta(seconds=3.4))
     other: Pace = Pace(1, timedelta(seconds=60))
+    throttle: Pace | None = Pace(20, timedelta(minutes=3))
+    """Of everything but smoke and heat besides, where messages can be merged: 20, then as many an hour."""
     homes: int = 20
     """Alarms that one message can name; 1: this channel cannot merge."""
     call: bool = False
@@ -38,6 +40,11 @@ class Limits:
     def pace(self, *, urgent: bool) -> Pace:
         """Of smoke and heat, or of everything else."""
         return self.urgent if urgent else self.other
+
+    def paces(self, *, urgent: bool) -> tuple[Pace, ...]:
+        """All that hold. What cannot be merged is not throttled: it would come one by one, for days."""
+        throttled = self.throttle is not None and not urgent and self.homes > 1
+        return (self.pace(urgent=urgent), *([self.throttle] if self.throttle and throttled else ()))
 
 
 CALL = Limits(urgent=Pace(1, timedelta(seconds=60)), other=Pace(1, timedelta(minutes=10)), homes=1, call=True)
@@ -64,6 +71,8 @@ class Message:
     open_text: str = ""
     """The same, title included, for a place where others read along: no resident, and no link, which acts as
     the person."""
+    takes: bool = True
+    """The person may take the alarm; others are told of it, and asked for nothing."""
     words: Mapping[str, str] = field(default_factory=dict)
     """The same in single words, for templates that a provider has approved: `central.notifier.fitting.WORDS`
     says which. None is empty."""

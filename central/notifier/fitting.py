@@ -44,6 +44,7 @@ WORDS: Mapping[str, Word] = {
     "day": Word(5, "never", "the day of it: 03-01"),
     "call": Word(3, "never", "which call this is, from 1"),
     "number": Word(9, "never", "the alarm's number"),
+    "answer": Word(35, "head", "of the purpose answer alone: what somebody who wrote back is told"),
     LINK_WORD: Word(16, "never", "the end of the address of the person's page"),
 }
 
@@ -95,11 +96,16 @@ class Template:
 def chosen(templates: Mapping[str, Template], message: Message) -> Template | None:
     """The template for this purpose in this language; in Chinese where there is none in English.
 
-    Who is asked to take an alarm over, or is told that it is graver, gets it as an alarm where no template
-    says more.
+    Who cannot take an alarm gets the text of a `notice`, where there is one, instead of that of an `alarm`.
+    Who is asked to take one over, or is told that it is graver, gets it as an alarm where no template says
+    more.
     """
-    purposes = (message.purpose, "alarm") if message.purpose in ("offer", "raised") else (message.purpose,)
-    names = [name for purpose in purposes for name in (f"{purpose}_{message.language}", purpose)]
+    wanted: tuple[str, ...] = (message.purpose,)
+    if message.purpose == "alarm" and not message.takes:
+        wanted = ("notice", "alarm")
+    elif message.purpose in ("offer", "raised"):
+        wanted = (message.purpose, "alarm")
+    names = (name for purpose in wanted for name in (f"{purpose}_{message.language}", purpose))
     return next((templates[name] for name in names if name in templates), None)
 
 
@@ -122,7 +128,8 @@ def ready(
 
 def many(templates: Mapping[str, Template]) -> int:
     """How many alarms one message can name: the text has one home, the page behind its link has all."""
-    linked = all(any(word == LINK_WORD for _, word in one.gaps) for one in templates.values())
+    about = [one for purpose, one in templates.items() if not purpose.startswith("answer")]
+    linked = all(any(word == LINK_WORD for _, word in one.gaps) for one in about)
     return 20 if linked else 1
 
 

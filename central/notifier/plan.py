@@ -28,6 +28,8 @@ class Recipient(Struct, frozen=True):
 
     worker: str
     contacts: tuple[Contact, ...]
+    takes: bool = True
+    """May take an alarm; others are told, and do not count as reached."""
 
 
 class Notice(Struct, frozen=True):

@@ -37,6 +37,8 @@ class To:
 
     language: str
     link: str
+    takes: bool = True
+    """May take an alarm; others are shown how it stands."""
 
 
 def render(planned: Planned, facts: Facts, to: To) -> Message:
@@ -63,7 +65,8 @@ def render_many(planned: Sequence[Planned], facts: Sequence[Facts], to: To) -> M
     name = _condition(first, language)
     count = w.PLACES.of(language).format(n=len(alarms))
     lines = _listed(alarms, known, first, language, private=True)
-    link = [w.TICK_THEM.of(language) + to.link] if to.link else []
+    lead = w.TICK_THEM if to.takes else w.SEE_IT
+    link = [lead.of(language) + to.link] if to.link else []
     fire = any(one.condition in _LIFE for one in facts) and planned[0].purpose == "alarm"
     call = [w.CALL_119.of(language)] if fire else []
     head = f"[{name}] " if language == "en" else f"【{name}】"
@@ -140,7 +143,9 @@ def _message(
         link=to.link,
         alarms=tuple(dict.fromkeys(one.alarm for one in planned)),
         open_text="\n".join(line for line in open_lines if line),
+        takes=to.takes,
         words={
+            **dict.fromkeys(WORDS, w.NOT_KNOWN.of(to.language)),
             **{name: word or w.NOT_KNOWN.of(to.language) for name, word in words.items()},
             "call": str(planned[0].step + 1),
             "number": str(planned[0].alarm),
@@ -287,10 +292,9 @@ def _staircase(unit: str, language: str) -> str:
 
 
 def _link_line(planned: Planned, to: To) -> str:
-    leads = {"alarm": w.TAKE_IT, "disposition": w.REPORT_IT, "offer": w.ANSWER_IT}.get(
-        planned.purpose, w.SEE_IT
-    )
-    return leads.of(to.language) + to.link
+    leads = {"alarm": w.TAKE_IT, "disposition": w.REPORT_IT, "offer": w.ANSWER_IT}
+    lead = leads.get(planned.purpose, w.SEE_IT) if to.takes else w.SEE_IT
+    return lead.of(to.language) + to.link
 
 
 def _place(facts: Facts, language: str) -> str:

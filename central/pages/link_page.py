@@ -15,7 +15,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from central.engine.model import PERSONAL, Act, ActKind, Cause, Disposition, NotAllowed
-from central.engine.policy import SEES_RESIDENTS
+from central.engine.policy import ONLOOKERS, SEES_RESIDENTS
 from central.pages.guesses import Guesses
 from central.pages.render import HEADERS, message, page
 from central.pages.words import language_of
@@ -90,6 +90,8 @@ def routes(store: Store, guesses: Guesses | None = None) -> APIRouter:
             link = await _link(tx, token)
             if what not in _DONE or not isinstance(link, Link) or link.state is not LinkState.GOOD:
                 return _refused(request, wrong, link if what in _DONE else None, lang)
+            if link.role in ONLOOKERS:
+                return _refused(request, wrong, None, lang)
             wanted = [alarm] if alarm is not None else ticked or list(link.alarms[:1])
             if alarm is None and len(link.alarms) > 1 and (not ticked or what != "acknowledge"):
                 refusal = NotAllowed("请先勾选要接的住户", "tick the homes that you take")
@@ -184,7 +186,8 @@ async def _page(
         alarm=facts,
         residents_hidden=hidden,
         personal=PERSONAL,
-        timeline=await alarms.timeline(tx, alarm),
+        timeline=[] if link.role in ONLOOKERS else await alarms.timeline(tx, alarm),
+        may_take=link.role not in ONLOOKERS,
         several=len(link.alarms) > 1,
         mine=mine,
         offered=facts.offered_to == link.worker,
@@ -236,6 +239,7 @@ async def _list(
         language_of(lang, link.language),
         status=status,
         alarms=shown,
+        may_take=link.role not in ONLOOKERS,
         mine=link.worker,
         waiting=sum(one.acknowledged_at is None and one.state != "closed" for one in shown),
         token=token,

@@ -5,7 +5,7 @@ Law of this file: it decides nothing. Whoever cannot be told is passed over at o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -154,8 +154,8 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
     if notify.purpose is Purpose.ALARM and notify.step == 0:
         await _tell_beside(work, alarm)
     reached = await _reach(work, alarm, notify)
-    if not reached and (others := _others(alarm, notify, policy)):
-        notify = replace(notify, targets=others)
+    if not _taken_care_of(reached) and (others := _others(alarm, notify, policy)):
+        notify = replace(notify, targets=(*notify.targets, *others) if reached else others)
         reached = await _reach(work, alarm, notify)
     said = {"purpose": notify.purpose.value, "step": notify.step, "targets": list(notify.targets)}
     if reached:
@@ -171,10 +171,16 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
         workers = [recipient.worker for recipient in reached]
         told = {**said, "workers": workers}
         work.log(Line(alarm.id, "told", reason, from_state=alarm.state, to_state=alarm.state, detail=told))
+    if _taken_care_of(reached):
         return
     work.log(Line(alarm.id, "skipped", Reason.NO_RECIPIENT, detail=said))
     if notify.purpose is Purpose.ALARM:
         await _pass_over(work, alarm, notify.step, policy, from_first=passing or notify.step == 0)
+
+
+def _taken_care_of(reached: Sequence[Recipient]) -> bool:
+    """Somebody is told who may take the alarm."""
+    return any(one.takes for one in reached)
 
 
 async def _tell_beside(work: Work, alarm: Alarm) -> None:

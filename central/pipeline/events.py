@@ -28,7 +28,7 @@ from central.store.errors import StoreConflict, StoreDown, StoreError
 from central.store.events import EventRow
 from central.store.lanes import GatewayStream
 from central.store.pool import Tx
-from central.store.savepoint import savepoint
+from central.store.savepoint import at_once, in_one_go, savepoint
 from wire import delivery
 from wire.clock import corrected_event_ms
 from wire.codec import event_digest
@@ -72,6 +72,8 @@ class _Taking:
     began: datetime = _MIN
     stored: dict[int, bytes] = field(default_factory=dict)
     """Digests of what is on record."""
+    told: set[events.Sighting] = field(default_factory=set)
+    """What the gateway told of the same moments under other streams."""
     taken: list[delivery.EventsTaken] = field(default_factory=list)
     new: list[_New] = field(default_factory=list)
 
@@ -83,7 +85,13 @@ class _Taking:
     def asked(self) -> events.Asked:
         first = min(one.batch.first_seq for _, one in self.came)
         last = max(one.batch.first_seq + len(one.batch.events) for _, one in self.came) - 1
-        return events.Asked(*self.key, first, last, self.held)
+        return events.Asked(*self.key, first, last)
+
+    @property
+    def span(self) -> tuple[str, int, int]:
+        """The boot, and from when to when by its clock (ms)."""
+        monos = [event.mono_ms for _, one in self.came for event in one.batch.events]
+        return self.came[0][1].batch.boot, min(monos), max(monos)
 
     def take(self) -> None:
         """What is new in each batch, in their order."""
@@ -131,13 +139,11 @@ def _turn(waiting: Sequence[tuple[int, Came]]) -> tuple[list[_Taking], list[tupl
 
 
 async def _take_turn(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> dict[int, Ack]:
-    lane = Lane.EVENTS.value
-    held = await lanes.lock_many(tx, [one.stream for one in turn], lane)
+    new = await _look(tx, turn)
+    if new:
+        await lanes.begin(tx, new, Lane.EVENTS.value)
+        await _look(tx, turn)
     for one in turn:
-        one.held, one.began = held[one.stream]
-    stored = await events.digests(tx, [one.asked for one in turn])
-    for one in turn:
-        one.stored = stored[one.key]
         one.take()
         brought = sum(len(came.batch.events) for _, came in one.came)
         counted.update(stored=len(one.new), repeated=brought - len(one.new))
@@ -161,19 +167,39 @@ async def _take_turn(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> 
             said.append(Said(one.stream.stream, outcome.cursor, came.batch.clock.mono_ms, asked))
     moved = {one.stream: one.taken[-1].cursor for one in turn if one.taken[-1].cursor != one.held}
     if moved:
-        await lanes.move(tx, moved, lane)
+        await lanes.move(tx, moved, Lane.EVENTS.value)
     return dict(zip(numbers, await answers(tx, Lane.EVENTS, said), strict=True))
+
+
+async def _look(tx: Tx, turn: Sequence[_Taking]) -> list[GatewayStream]:
+    """Hold the lanes and learn what is on record; the streams that have not begun."""
+    held: dict[GatewayStream, lanes.Held] = {}
+
+    async def lock() -> None:
+        held.update(await lanes.lock_known(tx, [one.stream for one in turn], Lane.EVENTS.value))
+
+    async def know() -> None:
+        stored = await events.digests(tx, [one.asked for one in turn])
+        for one in turn:
+            one.stored = stored[one.key]
+
+    async def elsewhere() -> None:
+        told = await events.seen_elsewhere(tx, {one.key: one.span for one in turn})
+        for one in turn:
+            one.told = told[one.key]
+
+    async with in_one_go(tx):  # the lanes first: nobody may add to what is on record meanwhile
+        await at_once(lock(), know(), elsewhere())
+    for one in turn:
+        if one.stream in held:
+            one.held, one.began = held[one.stream]
+    return [one.stream for one in turn if one.stream not in held]
 
 
 async def _record(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> list[tuple[Told, Event]]:
     """Store the events. Returns those that are to be judged."""
     if not turn:
         return []
-    spans = {}
-    for one in turn:
-        monos = [new.event.mono_ms for new in one.new]
-        spans[one.key] = one.new[0].came.batch.boot, min(monos), max(monos)
-    before = await events.seen_elsewhere(tx, spans)
     new = [(one, event) for one in turn for event in one.new]
     rows = [_row(tx, one.stream, event, one.stored[event.event.seq]) for one, event in new]
     ids = await _insert(tx, rows, counted)
@@ -182,7 +208,7 @@ async def _record(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> lis
         if event_id is None or event.kind in (EventKind.CANARY, EventKind.NOTE):
             continue
         same = (event.mono_ms, row.kind, row.condition, event.detector, event.bus)
-        if (one.key, same) in before and event.kind is not EventKind.SNAPSHOT:
+        if same in one.told and event.kind is not EventKind.SNAPSHOT:
             continue  # told before, under a stream that was given up
         told = Told(
             row.area,

@@ -19,6 +19,7 @@ from central.pipeline.judge import Told, end_for_owner, judge, silence
 from central.pipeline.work import Work
 from central.store import sources
 from central.store.alarms import Line
+from central.store.savepoint import at_once
 from central.store.sources import Source
 from wire.messages import Event, EventKind
 
@@ -52,14 +53,16 @@ async def prepare(work: Work, todo: Sequence[tuple[Told, Event]]) -> None:
         if event.states is not None:
             parts.update((told.gateway, detector) for detector in event.states)
             detectors.update(event.states)
-    await work.learn_words(words)
-    await work.learn_parts(parts, detectors)
-    await work.learn_windows(detectors)
+    homes = [(part, at) for part, at, _ in moments]
+    await at_once(
+        work.learn_words(words),
+        work.learn_parts(parts, detectors),
+        work.learn_homes(homes),
+        work.learn_windows(detectors),
+    )
     if births:
-        await work.learn_homes((part, at) for part, at, _ in moments)
-        places = [await work.home(part, at, area) for part, at, area in moments]
-        await work.learn_people({(place.grid, place.area) for place in places})
-        await work.expect(births)
+        places = {(place.grid, place.area) for one in moments if (place := await work.home(*one))}
+        await at_once(work.learn_people(places), work.expect(births))
 
 
 async def take(work: Work, told: Told, event: Event) -> bool:

@@ -18,7 +18,7 @@ from central.store.pool import Tx
 async def act(tx: Tx, alarm_id: int, act: Act, who: str, from_where: str) -> Alarm:
     """Do one act of `who` (worker id or token name) and return the alarm as it is then.
 
-    `from_where` begins with the way it came by: link, api, screen, sms, call.
+    `from_where` begins with the way it came by: `link`, `api`, or the key or text that answered a message.
 
     Raises NotAllowed, with words in both languages and who has the alarm; then nothing is changed. Whether
     this person may act on this alarm at all is the caller's question.

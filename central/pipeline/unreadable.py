@@ -63,8 +63,8 @@ async def take_unreadable_events(
     asks = [Ask.ONE_BY_ONE]
     if len(found.events) == 1:
         asks = []
-        asked = events.Asked(gateway, found.stream, found.first_seq, found.first_seq, 2**53)
-        if not (await events.digests(tx, [asked]))[gateway, found.stream]:
+        asked = events.Asked(gateway, found.stream, found.first_seq, found.first_seq)
+        if found.first_seq not in (await events.digests(tx, [asked]))[gateway, found.stream]:
             await _store_raw(tx, area, gateway, found, why, received_at)
         if found.first_seq == cursor + 1:
             cursor += 1

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from central.engine.book import Book
 from central.engine.effects import DueKind
 from central.engine.model import Alarm, AlarmState, Condition
-from central.engine.policy import Policy
+from central.engine.policy import Policy, family_channels
 from central.engine.window import Window, holds
 from central.forwarding import News
 from central.notifier.plan import Planned, Recipient
@@ -28,7 +28,7 @@ from central.store.due import DueRow
 from central.store.errors import StoreConflict, StoreDown, StoreRefused
 from central.store.people import Duty, People
 from central.store.pool import Tx
-from central.store.savepoint import in_one_go, savepoint
+from central.store.savepoint import at_once, in_one_go, savepoint
 from central.store.sources import Place, Source, Word
 
 _log = structlog.get_logger()
@@ -214,12 +214,17 @@ class Work:
     async def expect(self, births: Sequence[_Key]) -> None:
         """Look up, once, what new alarms of these gateways, parts and conditions will need."""
         asked = [one for one in dict.fromkeys(births) if one not in self._known_closed]
+        await at_once(self._learn_closed(asked), self._learn_ids(len(births)))
+
+    async def _learn_closed(self, asked: Sequence[_Key]) -> None:
         if asked:
             for key, last in (await alarms.last_closed(self.tx, asked)).items():
                 self._closed.setdefault(key, last)
             self._known_closed.update(asked)
-        if len(self._ids) < len(births):
-            self._ids += await alarms.reserve(self.tx, len(births) - len(self._ids))
+
+    async def _learn_ids(self, wanted: int) -> None:
+        if len(self._ids) < wanted:
+            self._ids += await alarms.reserve(self.tx, wanted - len(self._ids))
 
     def save(self, alarm: Alarm) -> None:
         """An alarm has changed."""
@@ -259,7 +264,11 @@ class Work:
             self._known_duties |= asked
 
     async def recipients(self, alarm: Alarm, target: str) -> list[Recipient]:
-        """Those who have this duty towards an alarm's place now, or who are named by it."""
+        """Those who have this duty towards an alarm's place now, are named by it, or are the families."""
+        if channels := family_channels(target):
+            if alarm.household is None:
+                return []
+            return await people.families(self.tx, alarm.area, alarm.household, channels)
         duty = Duty(alarm.grid, alarm.area, target)
         if duty not in self._told:
             await self.learn_people(((alarm.grid, alarm.area),))

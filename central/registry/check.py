@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from central.engine.policy import ONLOOKERS
 from central.registry.errors import Problem
 from central.registry.kinds import (
     Building,
@@ -31,6 +32,7 @@ ROLES = (
     "administrator",
     "volunteer",
     "auditor",
+    "outside",
 )
 LANGUAGES = ("zh", "en")
 TEXT_MAX = 200
@@ -126,6 +128,13 @@ def _worker(worker: Worker) -> Iterator[Problem]:
     if worker.role == "community_lead" and worker.community is None:
         yield Problem(
             "community", "is missing", "社区负责人要有社区", "Say which community this lead answers for."
+        )
+    if worker.role in ONLOOKERS and (worker.primary_grids or worker.backup_grids):
+        yield Problem(
+            "primary_grids" if worker.primary_grids else "backup_grids",
+            f"a worker of role {worker.role} cannot take alarms",
+            "外部人员不能担任网格岗位",
+            "Take the grids out, or give another role.",
         )
     yield from _phone("phone", worker.phone)
     for both in sorted(set(worker.primary_grids) & set(worker.backup_grids)):

@@ -92,7 +92,7 @@ class Worker:
     area: str
     name: str
     role: str
-    """grid_worker, community_lead, dispatcher, installer, administrator, volunteer or auditor."""
+    """grid_worker, community_lead, dispatcher, installer, administrator, volunteer, auditor or outside."""
     community: str | None = None
     language: str = "zh"
     active: bool = True

@@ -206,9 +206,13 @@ async def simulate(
         tx, known, [(place.grid, place.area)], names_of(policy), span=(at, at + _longest(policy))
     )
     steps = rehearse(
-        policy, told, at, lambda target, now: [one.worker for one in _told(known, place, target, now)]
+        policy,
+        told,
+        at,
+        lambda target, now: [one.worker for one in _told(known, place, target, now) if one.takes],
     )
-    named = await people.names(tx, sorted({worker for one in steps for worker in one.workers}))
+    by_duty = {worker for one in steps for worker in one.workers}
+    named = await people.names(tx, sorted(by_duty | names_of(policy)))
     lines = [line for one in steps for line in _lines(one, policy, known, place, at, named)]
     warnings = [
         *_of_homes([place]),
@@ -273,7 +277,9 @@ def _told(known: People, place: Homes, target: str, at: datetime) -> list[Recipi
 
 def _reaches(policy: Policy, severity: Severity, known: People, place: Homes, at: datetime) -> bool:
     steps = policy.steps[-1:] if severity is Severity.LIFE else policy.steps
-    return any(_told(known, place, target, at) for step in steps for target in step.targets)
+    return any(
+        one.takes for step in steps for target in step.targets for one in _told(known, place, target, at)
+    )
 
 
 def _of_homes(places: Sequence[Homes]) -> list[str]:

@@ -10,8 +10,9 @@ from typing import Any
 from msgspec import Struct
 
 from central.engine.model import Alarm, AlarmState, Cause, Condition, Disposition, Grade, Reason, Severity
-from central.store.pool import Tx
+from central.store.pool import Tx, ask
 from central.store.rows import rows
+from central.store.savepoint import in_one_go
 from central.store.sql import queries
 
 
@@ -239,16 +240,17 @@ async def describe(tx: Tx, alarm_id: int) -> AlarmFacts | None:
 
 async def describe_all(tx: Tx, ids: Collection[int]) -> dict[int, AlarmFacts]:
     """The same of several alarms, by id; one that is not there is left out."""
-    rows = await _fetch(tx, "describe", ids=list(ids))
-    homes = {row["household"] for row in rows if row["household"] is not None}
+    async with in_one_go(tx):
+        described = await tx.conn.execute(_sql["describe"], {"ids": list(ids)})
+        living_there = await tx.conn.execute(_sql["residents"], {"ids": list(ids)})
     residents: dict[str, list[ResidentFacts]] = {}
-    for resident in await _fetch(tx, "residents", households=sorted(homes)) if homes else ():
+    for resident in await living_there.fetchall():
         birth_year, household = resident.pop("birth_year"), resident.pop("household")
         age = tx.now.year - birth_year if birth_year else None
         residents.setdefault(household, []).append(ResidentFacts(age=age, **resident))
     return {
         row["id"]: AlarmFacts(**_words(row), residents=tuple(residents.get(row["household"], ())))
-        for row in rows
+        for row in await described.fetchall()
     }
 
 
@@ -258,7 +260,7 @@ def as_alarm(row: dict[str, Any]) -> Alarm:
 
 
 async def _fetch(tx: Tx, statement: str, **values: object) -> list[dict[str, Any]]:
-    return await (await tx.conn.execute(_sql[statement], values)).fetchall()
+    return await ask(tx, _sql[statement], values)
 
 
 def _alarm(row: dict[str, Any]) -> Alarm:

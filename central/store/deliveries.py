@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from central.notifier.channel import Pace
-from central.notifier.plan import Contact, Planned, PurposeWord
+from central.notifier.plan import Contact, Planned
 from central.notifier.retry import longest_wait
 from central.store.pool import Tx, notify, one
 from central.store.rows import rows
@@ -88,12 +88,14 @@ async def claim(
     limit: int,
     hold: timedelta,
     pace: Pace,
+    longest: timedelta | None = None,
     merges: bool = True,
 ) -> list[Claimed]:
     """Take up to `limit` due messages of a channel (None: of all not `known`), note the tries.
 
     Nobody else gets them for `hold`. Committing this before sending is what makes a dead worker visible.
-    Where the channel `merges`, an address that bears no more at its `pace` is left alone.
+    Where the channel `merges`, an address that bears no more at its `pace` is left alone. Nothing is put off
+    for longer than `longest` (or the pace) for want of room.
     """
     until = tx.now + hold
     values = {
@@ -105,7 +107,7 @@ async def claim(
         "now": tx.now,
         "until": until,
         "longest_wait": LONGEST_WAIT[urgent],
-        "pause": pace.every + timedelta(seconds=1),
+        "pause": (longest or pace.every) + timedelta(seconds=1),
         "every_s": pace.every.total_seconds(),
         "merges": merges,
     }
@@ -135,9 +137,15 @@ async def give_up(tx: Tx, claimed: Sequence[Claimed], reason: str) -> None:
     await tx.conn.execute(_SQL["untried"], {**_tries(claimed), **values})
 
 
-async def sent(tx: Tx, claimed: Sequence[Claimed], provider_id: str | None) -> None:
-    """The provider has taken the message: this ends them all, also when a claim had run out."""
-    await tx.conn.execute(_SQL["sent"], {**_tries(claimed), "now": tx.now, "provider_id": provider_id})
+async def sent(
+    tx: Tx, claimed: Sequence[Claimed], provider_id: str | None, receipt_due_at: datetime | None = None
+) -> None:
+    """The provider has taken the message: this ends them all, also when a claim had run out.
+
+    By `receipt_due_at` it must have told that somebody has it; None: that is not waited for.
+    """
+    values = {"now": tx.now, "provider_id": provider_id, "receipt_due_at": receipt_due_at}
+    await tx.conn.execute(_SQL["sent"], {**_tries(claimed), **values})
 
 
 def _tries(claimed: Sequence[Claimed]) -> dict[str, list[int]]:
@@ -205,6 +213,11 @@ async def open_by_severity(tx: Tx) -> dict[str, int]:
     return {row["severity"]: row["n"] for row in found}
 
 
+def planned_of(row: dict[str, Any]) -> Planned:
+    """The message of a row that has its columns."""
+    return Planned(**{name: row[name] for name in Planned.__struct_fields__})
+
+
 def _standing(row: dict[str, Any]) -> Standing:
     return Standing(
         row["alarm_state"], row["alarm_round"], row["acknowledged"], row["disposed"], row["offered_to"]
@@ -212,22 +225,9 @@ def _standing(row: dict[str, Any]) -> Standing:
 
 
 def _claimed(row: dict[str, Any], until: datetime) -> Claimed:
-    purpose: PurposeWord = row["purpose"]
-    planned = Planned(
-        key=row["key"],
-        alarm=row["alarm"],
-        purpose=purpose,
-        round=row["round"],
-        step=row["step"],
-        worker=row["worker"],
-        rank=row["rank"],
-        channel=row["channel"],
-        address=row["address"],
-        urgent=row["urgent"],
-    )
     return Claimed(
         id=row["id"],
-        planned=planned,
+        planned=planned_of(row),
         number=row["number"],
         made_at=row["made_at"],
         until=until,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from central.store.pool import Tx
+from central.store.pool import Tx, ask
 from central.store.rows import rows as as_rows
 from central.store.sql import queries
 
@@ -46,33 +46,32 @@ class EventRow(Struct, frozen=True):
 
 
 class Asked(NamedTuple):
-    """Rows `first` to `last` of a stream, of which those up to `cursor` are known to be stored."""
+    """Rows `first` to `last` of a stream."""
 
     gateway: str
     stream: str
     first: int
     last: int
-    cursor: int
 
 
 async def digests(tx: Tx, asked: Sequence[Asked]) -> dict[Stream, dict[int, bytes]]:
-    """Digests by seq of what is stored of these rows, and above the cursors."""
+    """Digests by seq of what is stored of these rows, and above the cursors of their lanes.
+
+    Who means to add to them holds the lanes.
+    """
     found: dict[Stream, dict[int, bytes]] = {(one.gateway, one.stream): {} for one in asked}
     values = {
         "gateways": [one.gateway for one in asked],
         "streams": [one.stream for one in asked],
         "firsts": [one.first for one in asked],
         "lasts": [one.last for one in asked],
-        "cursors": [one.cursor for one in asked],
     }
-    for row in await (await tx.conn.execute(_sql["digests"], values)).fetchall():
+    for row in await ask(tx, _sql["digests"], values):
         found[row["gateway"], row["stream"]][int(row["seq"])] = bytes(row["digest"])
     return found
 
 
-async def seen_elsewhere(
-    tx: Tx, asked: Mapping[Stream, tuple[str, int, int]]
-) -> set[tuple[Stream, Sighting]]:
+async def seen_elsewhere(tx: Tx, asked: Mapping[Stream, tuple[str, int, int]]) -> dict[Stream, set[Sighting]]:
     """What gateways told of moments (boot, from, to: ms of its clock) under other streams than these."""
     values = {
         "gateways": [gateway for gateway, _ in asked],
@@ -81,14 +80,11 @@ async def seen_elsewhere(
         "firsts": [first for _, first, _ in asked.values()],
         "lasts": [last for _, _, last in asked.values()],
     }
-    rows = await (await tx.conn.execute(_sql["elsewhere"], values)).fetchall()
-    return {
-        (
-            (r["gateway"], r["stream"]),
-            (int(r["mono_ms"]), r["kind"], r["condition"], r["detector"], r["bus"]),
-        )
-        for r in rows
-    }
+    found: dict[Stream, set[Sighting]] = {stream: set() for stream in asked}
+    for r in await ask(tx, _sql["elsewhere"], values):
+        sighting = (int(r["mono_ms"]), r["kind"], r["condition"], r["detector"], r["bus"])
+        found[r["gateway"], r["stream"]].add(sighting)
+    return found
 
 
 async def insert(tx: Tx, rows: Sequence[EventRow]) -> list[int]:

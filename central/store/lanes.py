@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from central.store.pool import Tx
+from central.store.pool import Tx, ask
 from central.store.rows import rows
 from central.store.sql import queries
 
@@ -37,21 +37,26 @@ async def lock(tx: Tx, stream: GatewayStream, lane: str) -> Held:
 
 async def lock_many(tx: Tx, streams: Collection[GatewayStream], lane: str) -> dict[GatewayStream, Held]:
     """The lanes of several streams, held until the transaction ends; new ones begin now."""
-    asked = {(stream.gateway, stream.stream): stream for stream in streams}
-    held = await _lock(tx, asked, lane)
-    missing = [stream for stream in asked.values() if stream not in held]
+    held = await lock_known(tx, streams, lane)
+    missing = [stream for stream in streams if stream not in held]
     if missing:
-        values = {"rows": rows([one._asdict() for one in missing]), "lane": lane, "now": tx.now}
-        await tx.conn.execute(_sql["begin_lanes"], values)
-        held |= await _lock(tx, {(one.gateway, one.stream): one for one in missing}, lane)
+        await begin(tx, missing, lane)
+        held |= await lock_known(tx, missing, lane)
     return held
 
 
-async def _lock(tx: Tx, asked: dict[tuple[str, str], GatewayStream], lane: str) -> dict[GatewayStream, Held]:
-    gateways, streams = [gateway for gateway, _ in asked], [stream for _, stream in asked]
-    values = {"gateways": gateways, "streams": streams, "lane": lane}
-    found = await (await tx.conn.execute(_sql["lock_lanes"], values)).fetchall()
+async def lock_known(tx: Tx, streams: Collection[GatewayStream], lane: str) -> dict[GatewayStream, Held]:
+    """The lanes of those streams that have begun, held until the transaction ends."""
+    asked = {(stream.gateway, stream.stream): stream for stream in streams}
+    gateways, names = [gateway for gateway, _ in asked], [stream for _, stream in asked]
+    found = await ask(tx, _sql["lock_lanes"], {"gateways": gateways, "streams": names, "lane": lane})
     return {asked[row["gateway"], row["stream"]]: Held(int(row["cursor"]), row["first_at"]) for row in found}
+
+
+async def begin(tx: Tx, streams: Collection[GatewayStream], lane: str) -> None:
+    """Lanes of streams that nobody has heard of; another transaction may do the same."""
+    values = {"rows": rows([one._asdict() for one in dict.fromkeys(streams)]), "lane": lane, "now": tx.now}
+    await tx.conn.execute(_sql["begin_lanes"], values)
 
 
 async def look(tx: Tx, gateway: str, stream: str, lane: str) -> int:

@@ -1,8 +1,8 @@
-"""How many messages an address still bears. Law of this file: one bucket for all workers, in its row."""
+"""How many messages an address still bears. Law of this file: buckets are rows, the same for all workers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -43,6 +43,23 @@ async def take(
         )
         for row in rows
     }
+
+
+async def take_under(
+    tx: Tx, channel: str, paces: Sequence[Pace], asked: Mapping[str, int], *, urgent: bool
+) -> dict[str, Granted]:
+    """The same where several paces hold: what one of them grants is asked of the next.
+
+    The first has the channel's own bucket; a token of it that a slower one lets lapse is back in a moment.
+    """
+    first, *slower = paces
+    granted = await take(tx, channel, first, asked, urgent=urgent)
+    for number, pace in enumerate(slower, 1):
+        some = {address: one.messages for address, one in granted.items() if one.messages}
+        for address, less in (await take(tx, f"{channel} {number}", pace, some, urgent=urgent)).items():
+            next_at = max(less.next_at, granted[address].next_at)
+            granted[address] = Granted(less.messages, next_at)
+    return granted
 
 
 async def next_at(tx: Tx, channel: str, pace: Pace, *, urgent: bool) -> datetime | None:

@@ -7,14 +7,14 @@ An area that the registry does not know has no dispatcher of its own: then every
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from central.engine.policy import CHINA, named
+from central.engine.policy import CHINA, ONLOOKERS, named
 from central.engine.roster import Holder, Leave, Shift, on_duty, present
 from central.notifier.plan import Contact, Recipient
-from central.store.pool import Tx
+from central.store.pool import Tx, ask
 from central.store.sql import queries
 
 _sql = queries("people")
@@ -36,6 +36,7 @@ class People:
         self._holders: dict[Duty, dict[tuple[str, int | None], Holder]] = {}
         self._contacts: dict[str, dict[int, Contact]] = {}
         self._away: set[str] = set()
+        self._onlookers: set[str] = set()
         self.leaves: list[Leave] = []
         """Who of them is away at some time."""
 
@@ -43,11 +44,19 @@ class People:
         """Those who are told at a moment for a duty or a person's name, each with contacts in their order."""
         worker = named(duty.target)
         if worker is None:
-            workers = on_duty(self.holders(duty), self.leaves, self.reachable, at)
+            held = [one for one in self.holders(duty) if one.worker not in self._onlookers]
+            workers = on_duty(held, self.leaves, self.reachable, at)
         else:
             here = [worker] if worker in self.reachable else []
             workers = present(here, self.leaves, self.reachable, at) or here
-        return [Recipient(one, tuple(c for _, c in sorted(self._contacts[one].items()))) for one in workers]
+        return [
+            Recipient(
+                one,
+                tuple(c for _, c in sorted(self._contacts[one].items())),
+                one not in self._onlookers,
+            )
+            for one in workers
+        ]
 
     def holders(self, duty: Duty) -> list[Holder]:
         """Everybody who has a duty at some time."""
@@ -66,6 +75,8 @@ class People:
     def take(self, row: Mapping[str, Any]) -> None:
         """One row of the query."""
         worker = row["worker"]
+        if row["role"] in ONLOOKERS:
+            self._onlookers.add(worker)
         if row["leaves"] and worker not in self._away:
             self._away.add(worker)
             self.leaves += [
@@ -113,7 +124,7 @@ async def learn(
         "first_day": since.astimezone(CHINA).date() - _DAY,  # a shift of yesterday may last into today
         "last_day": until.astimezone(CHINA).date(),
     }
-    for row in await (await tx.conn.execute(_sql["holders"], values)).fetchall():
+    for row in await ask(tx, _sql["holders"], values):
         people.take(row)
 
 
@@ -121,3 +132,26 @@ async def names(tx: Tx, workers: Collection[str]) -> dict[str, str]:
     """What these workers are called."""
     rows = await (await tx.conn.execute(_sql["names"], {"workers": list(workers)})).fetchall()
     return {row["id"]: row["name"] for row in rows}
+
+
+async def families(tx: Tx, area: str, household: str, channels: Sequence[str]) -> list[Recipient]:
+    """The families of those who live somewhere, by their numbers; each is on record before anything is sent.
+
+    They are told and take nothing. One number is told once.
+    """
+    values = {"area": area, "household": household, "channels": list(channels)}
+    found = await (await tx.conn.execute(_sql["families"], values)).fetchall()
+    return [
+        Recipient(
+            row["worker"],
+            tuple(Contact(rank, channel, row["address"]) for rank, channel in enumerate(channels)),
+            takes=False,
+        )
+        for row in found
+    ]
+
+
+async def forget_families(tx: Tx) -> int:
+    """Take name and number of families that the registry does not have any more; how many."""
+    await tx.conn.execute(_sql["forget_numbers"])
+    return (await tx.conn.execute(_sql["forget_names"])).rowcount

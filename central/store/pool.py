@@ -6,11 +6,11 @@ Law of this room: only `central.store` knows psycopg; `now` comes from the datab
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import structlog
@@ -193,6 +193,13 @@ def translated() -> Iterator[None]:
         raise StoreDown(f"{type(error).__name__}: {error}") from error
     except psycopg.Error as error:
         raise StoreError(f"{type(error).__name__}: {error}") from error
+
+
+async def ask(tx: Tx, statement: LiteralString, values: Mapping[str, Any]) -> list[DictRow]:
+    """The rows of an answer. Others that ask at once have asked too before this one waits for its own."""
+    cursor = await tx.conn.execute(statement, values)
+    await asyncio.sleep(0)
+    return await cursor.fetchall()
 
 
 async def notify(tx: Tx, channel: str, payload: str = "") -> None:

@@ -1,8 +1,12 @@
-"""A transaction within the transaction. Law of this file: what fails inside leaves the outer one whole."""
+"""A transaction within the transaction, and many statements in one round trip.
+
+Law of this file: what fails inside leaves the outer one whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
 from central.store.pool import Tx, translated
@@ -22,3 +26,13 @@ async def in_one_go(tx: Tx) -> AsyncIterator[None]:
     with translated():
         async with tx.conn.pipeline():
             yield
+
+
+async def at_once(*questions: Coroutine[None, None, None]) -> None:
+    """Ask all within `in_one_go` before any waits for its answer, where they `ask` one statement each.
+
+    Raises the first error, when nobody uses the connection any more.
+    """
+    for done in await asyncio.gather(*questions, return_exceptions=True):
+        if isinstance(done, BaseException):
+            raise done

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from central.engine.decide import Seen
 from central.engine.model import Condition
-from central.store.pool import Tx
+from central.store.pool import Tx, ask
 from central.store.rows import rows as as_rows
 from central.store.sql import queries
 
@@ -79,10 +79,9 @@ async def words(tx: Tx, asked: Collection[Source]) -> dict[Source, Word]:
         "parts": [source.part for source in of],
         "conditions": [source.condition.value for source in of],
     }
-    rows = await tx.conn.execute(_sql["words"], values)
     return {
         of[r["n"] - 1]: Word(Seen(r["state"]), r["stream"], r["seq"], r["event_at"], r["began"])
-        for r in await rows.fetchall()
+        for r in await ask(tx, _sql["words"], values)
     }
 
 
@@ -123,12 +122,12 @@ async def of_gateway(tx: Tx, gateway: str) -> dict[tuple[str, Condition], Seen]:
 async def homes_at(tx: Tx, asked: Collection[tuple[str, datetime]]) -> dict[tuple[str, datetime], Place]:
     """The home of each detector at a moment; what is not known at all is not in the answer."""
     detectors, moments = [name for name, _ in asked], [at for _, at in asked]
-    rows = await tx.conn.execute(_sql["homes_at"], {"detectors": detectors, "moments": moments})
+    rows = await ask(tx, _sql["homes_at"], {"detectors": detectors, "moments": moments})
     return {
         (r["detector"], r["at"]): Place(
             r["area"], r["grid"], r["building"], r["household"], r["placement"], bool(r["known"])
         )
-        for r in await rows.fetchall()
+        for r in rows
     }
 
 

@@ -9,7 +9,7 @@ from psycopg.rows import DictRow
 
 from central.engine.window import Window, WindowKind
 from central.store import held_smoke
-from central.store.pool import Tx, one
+from central.store.pool import Tx, ask, one
 from central.store.sql import queries
 
 _SQL = queries("windows")
@@ -38,7 +38,7 @@ async def of_detectors(tx: Tx, detectors: Collection[str]) -> dict[str, list[Win
     """The windows of detectors that are open now; a detector without one is not in the answer."""
     found: dict[str, list[Window]] = {}
     values = {"detectors": list(detectors), "now": tx.now}
-    for row in await (await tx.conn.execute(_SQL["of_detectors"], values)).fetchall():
+    for row in await ask(tx, _SQL["of_detectors"], values):
         detector = row.pop("detector")
         found.setdefault(detector, []).append(Window(**{**row, "kind": WindowKind(row["kind"])}))
     return found

@@ -8,6 +8,7 @@ was due.
 from __future__ import annotations
 
 from collections import deque
+from math import gcd
 
 from simulator.fleet.bodies import Bodies
 from simulator.fleet.dice import Dice, number_of
@@ -57,8 +58,13 @@ class Fleet:
         self._storm = Metronome(plan.storm / plan.storm_seconds, start=plan.storm_at, count=plan.storm)
         self._clears: deque[tuple[float, Gateway, int]] = deque()
         self._lit = number_of(plan.seed, "fire") % max(1, names.detectors) * names.gateways
+        self._stride = _stride(names.gateways)
         self._outages = sorted(plan.outages, key=lambda outage: outage.begin)
         self._ends: list[tuple[float, list[Gateway]]] = []
+
+    def begin(self, wall_ms: int) -> None:
+        """The time of the run begins now, by the wall clock; making it and connecting took a while."""
+        self._world.started_ms = wall_ms
 
     @property
     def waiting(self) -> int:
@@ -140,11 +146,12 @@ class Fleet:
             self._open.add(gateway)
 
     def _light(self, at: float) -> None:
-        """The next detector in a round over all gateways begins to burn."""
+        """The next detector in a round over all gateways begins to burn, far from the one before."""
         names = self.plan.names
         number = self._lit % (names.gateways * names.detectors)
         self._lit += 1
-        gateway, detector = self._gateways[number % names.gateways], number // names.gateways
+        detector, turn = divmod(number, names.gateways)
+        gateway = self._gateways[turn * self._stride % names.gateways]
         if not gateway.burn(detector, at):
             return
         if self.plan.clear_after_s:
@@ -263,3 +270,11 @@ class Fleet:
     def _ear(self, area: int) -> int:
         """The connection that listens for an area."""
         return area % self.plan.connections
+
+
+def _stride(count: int) -> int:
+    """A step that visits each of `count` once in a round, one after the other far apart (golden section)."""
+    stride = max(1, round(count * 0.618))
+    while gcd(stride, count) > 1:
+        stride += 1
+    return stride

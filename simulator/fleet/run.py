@@ -69,6 +69,7 @@ class Run:
             for number in range(plan.connections):
                 self._lines[number] = await self._open(number)
             self._zero, self._cpu_zero = time.perf_counter(), time.process_time()
+            self.fleet.begin(time.time_ns() // 1_000_000)
             self._keepers = [asyncio.create_task(self._keep(number)) for number in range(plan.connections)]
             await self._record(ending, float("inf") if plan.seconds is None else plan.seconds)
             self.fleet.finish()

@@ -40,6 +40,21 @@ class Manners:
     """It tells things nobody asked for, also in the middle of an answer."""
 
 
+def came(number: str, text: str, *, wide: bool = True, stamp: str = "62301030000023") -> str:
+    """An SMS-DELIVER from a number (digits, `+` in front or not) as a network hands it to a modem."""
+    digits = number.removeprefix("+")
+    padded = digits + "F" * (len(digits) % 2)
+    swapped = "".join(padded[n + 1] + padded[n] for n in range(0, len(padded), 2))
+    if wide:
+        body = text.encode("utf-16-be")
+        coded = f"08{stamp}{len(body):02X}{body.hex()}"
+    else:  # seven bits a character, of letters and digits that are the same in ASCII
+        bits = sum(ord(sign) << 7 * place for place, sign in enumerate(text))
+        coded = f"00{stamp}{len(text):02X}{bits.to_bytes((len(text) * 7 + 7) // 8, 'little').hex()}"
+    kind = "91" if number.startswith("+") else "81"
+    return f"07916881082005F004{len(digits):02X}{kind}{swapped}00{coded}".upper()
+
+
 def read_pdu(text: str) -> Sms:
     """Take an SMS-SUBMIT apart."""
     octets = bytes.fromhex(text)
@@ -63,6 +78,8 @@ class Modem:
     def __init__(self, manners: Manners | None = None) -> None:
         self.manners = manners or Manners()
         self.sent: list[Sms] = []
+        self.inbox: dict[int, str] = {}
+        """What has come, by its place: PDUs as `came` makes them."""
         self.commands: list[str] = []
         self.pin_tries = 0
         self._input = b""
@@ -119,6 +136,15 @@ class Modem:
             case _ if command.startswith("AT+CMGS="):
                 self._length = int(command.removeprefix("AT+CMGS="))
                 out.append((manners.prompt_after_s, b"\r\n> "))
+            case "AT+CMGL=4":
+                middle = b'+CMTI: "SM",9\r\n' if manners.chatter else b""
+                for place, pdu in self.inbox.items():
+                    length = len(pdu) // 2 - 1 - int(pdu[:2], 16)
+                    out.append((0, f"\r\n+CMGL: {place},1,,{length}\r\n{pdu}\r\n".encode() + middle))
+                out.append((0, b"\r\nOK\r\n"))
+            case _ if command.startswith("AT+CMGD="):
+                self.inbox.pop(int(command.removeprefix("AT+CMGD=")), None)
+                out.append((0, b"\r\nOK\r\n"))
             case _ if command == "AT" or command.startswith(("AT+CMEE=", "AT+CMGF=0")):
                 out.append((0, b"\r\nOK\r\n"))
             case _:

@@ -258,6 +258,23 @@ async def test_a_pin_that_was_refused_is_not_offered_again() -> None:
     assert modem.pin_tries == 1
 
 
+async def test_an_sms_says_that_a_reply_takes_the_alarm_where_there_is_room() -> None:
+    """Only where replies are read, and never for a letter of what burns where."""
+    modem = PtyModem()
+    channel = Gsm(GsmConfig(modem.path, replies=True))
+    short = message(title="【烟雾报警】3栋 501室")
+    fields = {name: getattr(short, name) for name in short.__slots__}
+    for changed in ({}, {"title": "【烟雾报警】3栋 2单元 5层 501室 欧阳奶奶"}, {"purpose": "closed"}):
+        await channel.send(Message(**fields | changed), "13800000000")
+    modem.close()
+    link = " https://fire.example/a/AAAAAAAAAAAAAAAA"
+    assert [sms.text for sms in modem.sent] == [
+        f"【烟雾报警】3栋 501室 回复1接警{link}",
+        f"【烟雾报警】3栋 2单元 5层 501室 欧阳奶奶{link}",
+        f"【烟雾报警】3栋 501室{link}",
+    ]
+
+
 async def test_what_does_not_fit_into_one_sms_is_cut_but_the_link_stays() -> None:
     """Unless the link alone would leave no room to say where it burns."""
     modem = PtyModem()

@@ -1,7 +1,8 @@
 """Every channel there is, in an explicit list.
 
 Adding one: a file beside these, a line in BUILDERS, the kit's tests. A table below `[channels]` has its
-channel's name, or says it with `kind`: so there may be two of one kind.
+channel's name, or says it with `kind`: so there may be two of one kind. Its table `callback` is read by
+`central.notifier.callbacks`.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def build_channels(settings: Settings, environment: Mapping[str, str], clock: Cl
         if builder is None:
             hint = nearest(str(kind), BUILDERS) or f": known are {', '.join(BUILDERS)}"
             raise ConfigError(f"{settings.path}: channels.{name}: unknown channel{hint}")
-        own = {key: value for key, value in table.items() if key != "kind"}
+        own = {key: value for key, value in table.items() if key not in {"kind", "callback"}}
         try:
             built[name] = builder(settings.path, own, environment, clock)
         except ConfigError as error:

@@ -1,11 +1,12 @@
-"""Aliyun's text messages (阿里云短信, SendSms) and voice calls (语音服务, SingleCallByTts).
+"""Aliyun's text messages (阿里云短信, SendSms) and voice calls (语音服务, SingleCallByTts, IvrCall).
 
 Law of this file: only `Code` OK is a success; a text goes out as the code of a template and the words for its
 gaps, never as text. What must be mended at the account (balance, signature, template) is tried again.
 
 Source: help.aliyun.com, "V3 request body and signature" (ACS3-HMAC-SHA256), api-dysmsapi-2017-05-25-sendsms,
-api-dyvmsapi-2017-05-25-singlecallbytts, and the error lists of both (101346, 178344). A called number is
-limited to 1 call a minute, 5 an hour and 20 in 24 hours unless the account has agreed on more.
+api-dyvmsapi-2017-05-25-singlecallbytts and -ivrcall, which hears keys, and the error lists of both (101346,
+178344). A called number is limited to 1 call a minute, 5 an hour and 20 in 24 hours unless the account has
+agreed on more.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Meta, Struct
 
+from central.config import fail
 from central.notifier.channel import CALL, Limits, Message, Outcome, Rejected, Sent, TryLater
 from central.notifier.fitting import Template, many, national, ready
 from central.notifier.posting import Codes, Poster
@@ -34,6 +36,8 @@ _MOST = 35
 """Characters in one gap. What Aliyun allows depends on the gap's attribute; 35 was not found in its pages."""
 _SMS_LONGEST, _VOICE_LONGEST = 500, 500
 """Characters of a whole text: SMS as documented; of voice no figure was found, the same is taken."""
+_KEY_MS = "8000"
+"""How long a call waits for a key after it has spoken."""
 _CODES = Codes(
     wait={
         "isv.BUSINESS_LIMIT_CONTROL": timedelta(seconds=60),
@@ -84,6 +88,8 @@ class VoiceConfig:
     show_number: str = ""
     play_times: int = 3
     not_urgent: bool = False
+    thanks: str = ""
+    """The code of what is spoken after the key 1: then calls wait for it. Without it no key is heard."""
 
 
 class _Sms(Struct, frozen=True):
@@ -105,6 +111,7 @@ class _Voice(Struct, frozen=True):
     play_times: Annotated[int, Meta(ge=1, le=3)] = 3
     not_urgent: bool = False
     """Also for what is no smoke and no heat: it rings at night."""
+    thanks: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = ""
     url: str = "https://dyvmsapi.aliyuncs.com"
     timeout_s: Seconds = 5.0
 
@@ -122,12 +129,15 @@ def read_voice(path: Path, table: Mapping[str, Any], environment: Mapping[str, s
     place = "channels.aliyun_voice."
     given = table_of(path, place, table, _Voice)
     approved = templates(path, place, given.templates, mark="${?}", most=_MOST, longest=_VOICE_LONGEST)
+    if given.thanks and not given.show_number:
+        fail(path, f"{place}show_number is missing: calls that wait for a key need a number of your own")
     return VoiceConfig(
         _account(path, place, given, environment),
         approved,
         given.show_number,
         given.play_times,
         given.not_urgent,
+        given.thanks,
     )
 
 
@@ -219,7 +229,8 @@ class AliyunVoice:
 
     def __init__(self, config: VoiceConfig, clock: Callable[[], datetime]) -> None:
         self._config = config
-        self._cloud = _Cloud(config.account, "SingleCallByTts", "2017-05-25", "CallId", clock)
+        action = "IvrCall" if config.thanks else "SingleCallByTts"
+        self._cloud = _Cloud(config.account, action, "2017-05-25", "CallId", clock)
 
     @property
     def timeout_s(self) -> float:
@@ -233,12 +244,19 @@ class AliyunVoice:
         if isinstance(fit, Rejected):
             return fit
         number, template = fit
+        code, words = ("StartCode", "StartTtsParams") if self._config.thanks else ("TtsCode", "TtsParam")
         query = {
             "CalledNumber": national(number),
-            "TtsCode": template.code,
-            "TtsParam": _params(template, message),
+            code: template.code,
+            words: _params(template, message),
             "PlayTimes": str(self._config.play_times),
         }
+        if self._config.thanks:
+            query |= {
+                "MenuKeyMap.1.Key": "1",
+                "MenuKeyMap.1.Code": self._config.thanks,
+                "Timeout": _KEY_MS,
+            }
         if self._config.show_number:
             query["CalledShowNumber"] = self._config.show_number
         return await self._cloud.ask(query)

@@ -136,4 +136,5 @@ WHERE a.id = ANY (%(ids)s::bigint[])
 
 -- name: residents
 SELECT household, id, name, birth_year, phone, lives_alone, needs, family_name, family_phone
-FROM resident WHERE household = ANY (%(households)s) ORDER BY household, id
+FROM resident WHERE household IN (SELECT household FROM alarm WHERE id = ANY (%(ids)s::bigint[]))
+ORDER BY household, id

@@ -85,7 +85,8 @@ WITH q AS (
     UPDATE attempt SET finished_at = %(now)s, outcome = 'sent', provider_id = %(provider_id)s
     FROM q WHERE attempt.delivery = q.delivery AND attempt.number = q.number
 )
-UPDATE delivery SET state = 'sent', claimed_until = NULL, reason = '', sent_at = %(now)s
+UPDATE delivery SET state = 'sent', claimed_until = NULL, reason = '', sent_at = %(now)s,
+    receipt_due_at = CASE WHEN purpose IN ('alarm', 'disposition') AND receipt = '' THEN %(receipt_due_at)s::timestamptz END
 WHERE id = ANY (%(deliveries)s)
 
 -- name: lock

@@ -1,14 +1,15 @@
 -- name: digests
 -- What is stored of the rows of batches, and above the cursors.
 SELECT q.gateway, q.stream, e.seq, e.digest
-FROM unnest(%(gateways)s::text[], %(streams)s::text[], %(firsts)s::bigint[], %(lasts)s::bigint[], %(cursors)s::bigint[])
-    AS q (gateway, stream, first, last, cursor)
+FROM unnest(%(gateways)s::text[], %(streams)s::text[], %(firsts)s::bigint[], %(lasts)s::bigint[])
+    AS q (gateway, stream, first, last)
+LEFT JOIN lane l ON l.gateway = q.gateway AND l.stream = q.stream AND l.lane = 'events'
 CROSS JOIN LATERAL (
     SELECT seq, digest FROM event
     WHERE gateway = q.gateway AND stream = q.stream AND seq BETWEEN q.first AND q.last
     UNION ALL
     SELECT seq, digest FROM event
-    WHERE gateway = q.gateway AND stream = q.stream AND seq > q.cursor AND seq NOT BETWEEN q.first AND q.last
+    WHERE gateway = q.gateway AND stream = q.stream AND seq > coalesce(l.cursor, 0) AND seq NOT BETWEEN q.first AND q.last
 ) e
 
 -- name: elsewhere

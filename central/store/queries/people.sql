@@ -33,7 +33,7 @@ WITH held AS (
     FROM away CROSS JOIN LATERAL unnest(substitutes) AS s (substitute)
     WHERE s.substitute IS NOT NULL AND worker IN (SELECT worker FROM held)
 )
-SELECT q.grid, q.area, q.target, w.id AS worker, c.rank, c.channel, c.address,
+SELECT q.grid, q.area, q.target, w.id AS worker, w.role, c.rank, c.channel, c.address,
     q.shift, s.from_day, s.to_day, s.weekdays, s.begins, s.ends, s.grid IS NOT NULL AS of_grid, away.leaves
 FROM wanted q
 JOIN worker w ON w.id = q.worker
@@ -44,3 +44,39 @@ ORDER BY q.grid, q.area, q.target, w.id, c.rank
 
 -- name: names
 SELECT id, name FROM worker WHERE id = ANY(%(workers)s)
+
+-- name: families
+-- Rows are written only where something is new or has changed: an alarm must not wait for another one's.
+WITH kin AS (
+    SELECT DISTINCT ON (replace(replace(family_phone, ' ', ''), '-', ''))
+        'family-' || left(encode(sha256(convert_to(id, 'UTF8')), 'hex'), 24) AS worker, family_name AS name,
+        family_phone AS address
+    FROM resident
+    WHERE household = %(household)s AND family_phone <> '' AND EXISTS (SELECT FROM area WHERE id = %(area)s)
+    ORDER BY replace(replace(family_phone, ' ', ''), '-', ''), id
+), ways AS (
+    SELECT kin.worker, (c.n - 1)::int AS rank, c.channel, kin.address
+    FROM kin CROSS JOIN unnest(%(channels)s::text[]) WITH ORDINALITY AS c (channel, n)
+), made AS (
+    INSERT INTO worker (id, area, name, role)
+    SELECT worker, %(area)s, name, 'family' FROM kin WHERE NOT EXISTS (SELECT FROM worker w WHERE w.id = kin.worker)
+    ON CONFLICT DO NOTHING
+), renamed AS (
+    UPDATE worker w SET name = kin.name, active = true FROM kin
+    WHERE w.id = kin.worker AND (w.name <> kin.name OR NOT w.active)
+), added AS (
+    INSERT INTO contact (worker, rank, channel, address)
+    SELECT worker, rank, channel, address FROM ways
+    WHERE NOT EXISTS (SELECT FROM contact c WHERE c.worker = ways.worker AND c.rank = ways.rank)
+    ON CONFLICT DO NOTHING
+), changed AS (
+    UPDATE contact c SET channel = ways.channel, address = ways.address FROM ways
+    WHERE c.worker = ways.worker AND c.rank = ways.rank AND (c.channel, c.address) <> (ways.channel, ways.address)
+)
+SELECT worker, address FROM kin ORDER BY worker
+
+-- name: forget_numbers | forget_names
+-- {do}: DELETE FROM contact c USING worker w WHERE c.worker = w.id AND | UPDATE worker w SET name = '-', active = false WHERE w.name <> '-' AND
+{do} w.role = 'family' AND NOT EXISTS (
+    SELECT FROM resident r WHERE r.family_phone <> ''
+    AND w.id = 'family-' || left(encode(sha256(convert_to(r.id, 'UTF8')), 'hex'), 24))

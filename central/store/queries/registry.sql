@@ -268,7 +268,7 @@ SELECT w.id, w.area, w.name, w.role, w.community, w.language, w.active, w.phone,
        coalesce((SELECT jsonb_agg(jsonb_build_object('channel', c.channel, 'address', c.address) ORDER BY c.rank)
                  FROM contact c WHERE c.worker = w.id), '[]') AS contacts
 FROM worker w
-WHERE w.id > %(after)s
+WHERE w.id > %(after)s AND w.role <> 'family'
 ORDER BY w.id LIMIT %(limit)s
 
 -- name: areas

@@ -55,6 +55,6 @@ LEFT JOIN (
     WHERE n <= %(last)s GROUP BY worker
 ) d ON d.worker = w.id
 WHERE w.area = %(area)s AND w.active
-  AND w.role IN ('grid_worker', 'community_lead', 'dispatcher', 'installer', 'volunteer')
+  AND w.role IN ('grid_worker', 'community_lead', 'dispatcher', 'installer', 'volunteer', 'outside')
   AND (NOT EXISTS (SELECT FROM contact WHERE worker = w.id) OR (d.tries >= %(last)s AND NOT d.any_sent))
 ORDER BY w.id

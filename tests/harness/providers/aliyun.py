@@ -1,4 +1,4 @@
-"""Aliyun's SendSms and SingleCallByTts behind their V3 signature."""
+"""Aliyun's SendSms, SingleCallByTts and IvrCall behind their V3 signature."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ class Aliyun:
             case "SendSms":
                 return self._sms(query)
             case "SingleCallByTts":
-                return self._call(query)
+                return self._call(query, "TtsCode", "TtsParam")
+            case "IvrCall":
+                if not query.get("CalledShowNumber") or query.get("MenuKeyMap.1.Key") != "1":
+                    return says({"Code": "MissingParameter", "Message": "CalledShowNumber, MenuKeyMap"}, 400)
+                return self._call(query, "StartCode", "StartTtsParams")
         return says({"Code": "InvalidAction.NotFound", "Message": "no such action"}, 404)
 
     def _refuse(self, got: Received) -> Say | None:
@@ -90,17 +94,29 @@ class Aliyun:
         if wrong is not None:
             return wrong
         self.taken.append(query)
-        return says({"Code": "OK", "Message": "OK", "RequestId": "R-2", "BizId": "900619746936498440^0"})
+        return says(
+            {
+                "Code": "OK",
+                "Message": "OK",
+                "RequestId": "R-2",
+                "BizId": f"900619746936498440^{len(self.taken) - 1}",
+            }
+        )
 
-    def _call(self, query: dict[str, str]) -> Say:
+    def _call(self, query: dict[str, str], code: str, words: str) -> Say:
         if not re.fullmatch(r"[0-9]{10,12}", query["CalledNumber"]):
             return says({"Code": "isv.MOBILE_NUMBER_ILLEGAL", "Message": "号码格式非法"})
-        wrong = self._gaps(query["TtsCode"], json.loads(query["TtsParam"]), "isv.TTS_TEMPLATE_ILLEGAL")
+        wrong = self._gaps(query[code], json.loads(query[words]), "isv.TTS_TEMPLATE_ILLEGAL")
         if wrong is not None:
             return wrong
         self.taken.append(query)
         return says(
-            {"Code": "OK", "Message": "OK", "RequestId": "R-3", "CallId": "116012354148^10281378****"}
+            {
+                "Code": "OK",
+                "Message": "OK",
+                "RequestId": "R-3",
+                "CallId": f"116012354148^{10281377 + len(self.taken)}****",
+            }
         )
 
     def _gaps(self, code: str, given: dict[str, Any], unknown: str) -> Say | None:

@@ -37,7 +37,7 @@ def test_every_channel_and_every_word_is_on_the_page() -> None:
 def test_an_example_is_accepted_as_it_stands(tmp_path: Path, example: str) -> None:
     """With its secrets beside it."""
     for name in re.findall(r'_file = "([^"]+)"', example):
-        (tmp_path / name).write_text("ntfy://topic\n" if name.endswith(".url") else "secret\n")
+        (tmp_path / name).write_text("ntfy://topic" if name.endswith(".url") else "secret-of-an-example-0123")
     path = tmp_path / "central.toml"
     path.write_text(GOOD + example, "utf-8")
     assert build_channels(read_settings(path, {}), {}, lambda: datetime.fromtimestamp(0, UTC))

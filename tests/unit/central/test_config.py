@@ -175,6 +175,7 @@ def broken(table: str, old: str, new: str) -> str:
         (broken("aliyun_sms", "/a/", "/b/"), "must stand behind the address of your pages"),
         (broken("aliyun_sms", "街道提醒", "长" * 490), "characters long, the provider takes 500"),
         (broken("aliyun_voice", '{ kind = "kind", home = "home" }', '["kind"]'), "gaps are written as a t"),
+        (broken("aliyun_voice", '"i"\n', '"i"\nthanks = "TTS_2"\n'), "aliyun_voice.show_number is missing"),
         (broken("tencent_sms", '"room"]', '"code"]'), "'code' has 16 characters and cannot be cut"),
         (broken("tencent_sms", "{3}", "{4}"), "text: {3} must stand in it once"),
         (HTTP + CHINESE + '[channels.tencent_voice.templates.alram]\ncode = "1"', "alram: unknown"),

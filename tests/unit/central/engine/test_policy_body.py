@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from central.engine.book import BUILT_IN, Book
 from central.engine.model import Condition, Severity
-from central.engine.policy import CARE, LIFE, UNWATCHED, Quiet, Target, policy_for
+from central.engine.policy import CARE, LIFE, UNWATCHED, Quiet, Target, family_channels, policy_for
 from central.engine.policy_body import LIFE_GAP_S, MAX_BYTES, MAX_STEPS, PolicyError, read, write
 
 LIFE_BODY: dict[str, Any] = {
@@ -181,3 +181,23 @@ def test_the_most_specific_policy_holds_and_one_that_cannot_be_read_holds_nowher
     assert book.named("a", "g1") == {"w-li"}
     assert BUILT_IN.policy_for(Condition.HEAT, "a", None) is LIFE
     assert BUILT_IN.named("a", None) == set()
+
+
+def test_a_family_is_named_by_the_channels_for_its_number() -> None:
+    """And is no duty: a last step needs one besides."""
+    body = {
+        **LIFE_BODY,
+        "steps": [
+            {"after_s": 0, "tell": ["grid_primary", "family:aliyun_voice,aliyun_sms"]},
+            {"after_s": 60, "tell": ["dispatcher", "family:gsm"]},
+        ],
+    }
+    policy = read(body, Severity.LIFE)
+    assert family_channels(policy.at(0).targets[1]) == ("aliyun_voice", "aliyun_sms")
+    assert family_channels("worker:w-li") == family_channels(Target.DISPATCHER) == ()
+    assert read(write(policy), Severity.LIFE) == policy
+    for word in ("family", "family:", "family:Ä", "family:a,,b", "family:a,b,c,d,e"):
+        wrong = {**LIFE_BODY, "steps": [{"after_s": 0, "tell": ["dispatcher", word]}]}
+        assert places(wrong) == ["steps[0].tell[1]"]
+    alone = {**LIFE_BODY, "steps": [{"after_s": 0, "tell": ["family:gsm"]}]}
+    assert places(alone) == ["steps[0].tell"]

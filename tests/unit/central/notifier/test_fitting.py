@@ -79,6 +79,17 @@ def test_a_template_is_checked_before_anybody_needs_it(
     assert (found == []) if said is None else (said in found[0])
 
 
+def test_who_cannot_take_an_alarm_is_not_asked_to() -> None:
+    """A text of its own where there is one; what comes after the alarm has none of its own."""
+    alarm, notice, closed = (Template(code, (), 35) for code in ("a", "n", "c"))
+    both = {"alarm": alarm, "notice": notice, "closed": closed}
+    onlooker = replace(message(), takes=False)
+    assert chosen(both, message()) is alarm
+    assert chosen(both, onlooker) is notice
+    assert chosen({"alarm": alarm}, onlooker) is alarm
+    assert chosen(both, replace(onlooker, purpose="closed")) is closed
+
+
 def test_the_english_template_is_taken_for_english_and_the_chinese_where_there_is_none() -> None:
     """A message that is in the other language is better than none."""
     zh, en = Template("1", (), 6), Template("2", (), 6)

@@ -332,5 +332,6 @@ def test_the_words_for_templates_are_all_there_and_none_is_empty() -> None:
         "call": "1",
         "number": "7",
         "code": "AAAAAAAAAAAAAAAA",
+        "answer": "不详",
     }
     assert render(PLANNED, nobody, ZH).words["home"] == "地址不明"
