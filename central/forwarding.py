@@ -138,7 +138,7 @@ def news(before: Alarm | None, after: Alarm, what: str | None, now: datetime) ->
             found.append(_of(after, What.ANALOGUE, at))
     if after.life and after.disposition is Disposition.REAL_FIRE:
         found.append(_of(after, What.FIRE, after.event_at, firm=True, once=True))
-    if what in ("acknowledged", "on_way") and taken:
+    if taken and what in ("acknowledged", "on_way", "on_scene", "accepted", "taken_over"):
         found.append(_of(after, What.CONFIRM, now))
     if what == "closed":
         found.append(_of(after, What.OVER, now))

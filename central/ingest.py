@@ -28,7 +28,7 @@ from central.connecting import keep_connected, unless_cancelled
 from central.ending import end
 from central.intake import Answer, Intake, Parcel
 from central.lane import Lane
-from central.store import configs, leases
+from central.store import configs, gateway_commands, leases
 from central.store.epoch import epoch
 from central.store.errors import StoreError
 from central.store.pool import Store
@@ -229,6 +229,7 @@ class Ingest:
                     async with self._store.transaction() as tx:
                         await configs.published(tx, wanted.gateway, wanted.version)
                     _log.info("config published", gateway=wanted.gateway, version=wanted.version)
+                await self._publish_commands(client)
             except StoreError as error:
                 _log.warning("configs wait", error=str(error))
             try:
@@ -236,6 +237,16 @@ class Ingest:
                     await self._config_wanted.wait()
             except TimeoutError:
                 continue
+
+    async def _publish_commands(self, client: Client) -> None:
+        async with self._store.transaction() as tx:
+            waiting = await gateway_commands.to_publish(tx, self._area)
+        for one in waiting:
+            topic = gateway_topic(one.area, one.gateway, Channel.COMMAND)
+            await client.publish(topic, one.body, qos=1)
+            async with self._store.transaction() as tx:
+                await gateway_commands.published(tx, one.id)
+            _log.info("command published", gateway=one.gateway, id=one.id)
 
 
 def _unless_refused(granted: Sequence[Any]) -> None:

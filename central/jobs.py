@@ -28,6 +28,7 @@ DUE_S = 1.0
 SWEEP_S = 2.0
 SETTLE_S = 20.0
 _DUE_ROUNDS = 10
+VERIFY_S = 1.0
 FIGURES_S = 5.0
 MINUTES_S = 30.0
 HOURS_S = 300.0
@@ -78,6 +79,7 @@ class Jobs:
             "due": DUE_S,
             "sweep": SWEEP_S,
             "settle": SETTLE_S,
+            "verify": VERIFY_S,
             "figures": FIGURES_S,
             "keeping": KEEPING_S,
             "minutes": MINUTES_S,
@@ -93,6 +95,7 @@ class Jobs:
             "due": self._due,
             "sweep": self._sweep,
             "settle": self._settle,
+            "verify": self._verify,
             "figures": self._figures,
             "keeping": self._keeping,
             "minutes": partial(self._roll, roller.minutes),
@@ -175,6 +178,8 @@ class Jobs:
         async with self._store.transaction() as tx:
             if by := await clock.mend(tx):
                 _log.error("the server's clock was set back; what waits was shifted", by_s=by.total_seconds())
+        async with self._store.transaction() as tx:
+            await pipeline.run_held(tx)
         for _ in range(_DUE_ROUNDS):
             async with self._store.transaction() as tx:
                 if await pipeline.run_due(tx) < pipeline.DUE_AT_ONCE:
@@ -189,6 +194,10 @@ class Jobs:
         while more:
             async with self._store.transaction() as tx:
                 more = await pipeline.settle(tx)
+
+    async def _verify(self) -> None:
+        async with self._store.transaction() as tx:
+            await pipeline.verify(tx)
 
     async def _figures(self) -> None:
         async with self._store.transaction() as tx:

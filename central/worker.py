@@ -376,10 +376,14 @@ def why_needless(planned: Planned, standing: Standing) -> str | None:
         return None
     if standing.alarm_state == "closed":
         return deliveries.CLOSED
-    if planned.purpose == "cleared":
+    if planned.purpose in ("cleared", "owner"):
         return None
-    if standing.alarm_round != planned.round and (planned.step == 0 or planned.purpose == "disposition"):
+    if planned.purpose == "offer":
+        return None if standing.offered_to == planned.worker else "it is not offered to this person any more"
+    if standing.alarm_round != planned.round and (planned.step == 0 or planned.purpose != "alarm"):
         return "a newer round of the alarm has begun"  # it tells the first again, and only them
+    if planned.purpose == "raised":
+        return None
     if planned.purpose == "disposition":
         return "somebody has said what it was" if standing.disposed else None
     return "somebody has taken the alarm" if standing.acknowledged else None

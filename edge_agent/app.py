@@ -133,7 +133,9 @@ class Agent:
             self._report,
         )
         self._prober = Prober(self._site, profiles, self._recorder)
-        self._commands = Commands(self._site, self._recorder, self._prober, self._tasks.create_task)
+        self._commands = Commands(
+            self._site, self._recorder, self._prober, self._tasks.create_task, clock.mono_ms
+        )
         self._publisher = Publisher(
             settings.mqtt,
             settings.area,

@@ -18,6 +18,7 @@ from edge_agent.probe import Prober, in_short
 from edge_agent.recorder import Recorder
 from edge_agent.scan import ScanError
 from edge_agent.site import Site
+from edge_agent.walk_test import WalkTests
 from wire.messages import Action, Command, EventKind
 
 _WRITES = {
@@ -37,11 +38,15 @@ class Commands:
         recorder: Recorder,
         prober: Prober,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        mono_ms: Callable[[], int],
     ) -> None:
         self._site = site
         self._recorder = recorder
         self._prober = prober
         self._spawn = spawn
+        self._mono_ms = mono_ms
+        self._walks = WalkTests()
+        recorder.mark = self._walks.mark
         self._log = structlog.get_logger()
 
     async def carry_out(self, command: Command) -> None:
@@ -84,7 +89,19 @@ class Commands:
                 pollers = () if one is None else (one,)
             asked = [poller.poll_now(command.detector) for poller in pollers]
             return "已执行 done" if any(asked) else "已拒绝：未配置 refused: not configured here"
+        if command.action is Action.WALK_TEST:
+            return self._walk(command)
         return "此版本不支持 not supported by this version"
+
+    def _walk(self, command: Command) -> str:
+        """Named detectors of this gateway, all or none; what they say goes on as ever, with the number."""
+        if command.window is None or command.lasts_s is None or not command.detectors:
+            return "已拒绝：须指明探测器、编号和时长 refused: name the detectors, a number and how long"
+        absent = [one for one in command.detectors if self._site.poller_of(one, None) is None]
+        if absent:
+            return f"已拒绝：未配置 refused: not here: {' '.join(absent)[:200]}"
+        self._walks.begin(command.window, command.detectors, self._mono_ms(), command.lasts_s)
+        return f"已执行 done: {len(command.detectors)} 只探测器 detectors"
 
     async def _scan(self, command: Command) -> None:
         """One bus, or all of them one after the other; what is found is on record in a few notes."""

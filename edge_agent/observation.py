@@ -20,6 +20,7 @@ class Observation:
     value: float | None = None
     states: Mapping[str, tuple[Condition, ...] | None] | None = None
     text: str | None = None
+    window: str | None = None
 
     @property
     def urgent(self) -> bool:

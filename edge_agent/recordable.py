@@ -32,6 +32,7 @@ def to_events(observation: Observation, stamp: Stamp, seq: int) -> list[tuple[Ev
         value=_number(observation.value),
         states=states,
         text=_words(observation.text),
+        window=observation.window,
     )
     try:
         return [(event, encode_event(event))]

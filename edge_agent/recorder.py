@@ -81,6 +81,8 @@ class Recorder:
         """Why the outbox refuses; None while it takes what it is given."""
         self.given_up = 0
         """Observations lost because too many waited."""
+        self.mark: Callable[[Observation, int], Observation] = lambda seen, _now_ms: seen
+        """What is added to each observation at its moment (monotonic, ms)."""
         self.on_seen: Heard = lambda _observations, _stamp: None
         """Hears of each group as it is handed over, whatever the disk says."""
         self.on_written: Heard = lambda _observations, _stamp: None
@@ -93,7 +95,9 @@ class Recorder:
 
     async def record(self, observations: Sequence[Observation], tracked: Tracked) -> None:
         """Take it, stamped now. Urgent: comes back when it is on record, or when the outbox has refused."""
-        seen = Seen(tuple(observations), self._stamp(), dict(tracked))
+        stamp = self._stamp()
+        marked = tuple(self.mark(one, stamp.mono_ms) for one in observations)
+        seen = Seen(marked, stamp, dict(tracked))
         self._waiting.append(seen)
         self._bound()
         self._some.set()

@@ -109,6 +109,8 @@ class Event(Struct, frozen=True, omit_defaults=True):
     """SNAPSHOT only: detector -> conditions present by a good read; null is unknown."""
     text: Text | None = None
     """Plain words for a person; never parsed."""
+    window: Id | None = None
+    """ASSERT only: the walk test (`Command.window`) within which it was seen. Smoke is smoke in it too."""
 
 
 class Clock(Struct, frozen=True, omit_defaults=True):
@@ -330,6 +332,12 @@ class Command(Struct, frozen=True, omit_defaults=True):
     expires_ms: Millis
     detector: Id | None = None
     bus: Id | None = None
+    window: Id | None = None
+    """WALK_TEST: its number, which what these detectors say bears from now on."""
+    detectors: Annotated[list[Id], Meta(max_length=64)] = []
+    """WALK_TEST: which are tried out, by name; a whole bus cannot be."""
+    lasts_s: Annotated[float, Meta(gt=0, le=1800)] | None = None
+    """WALK_TEST: so long, by the agent's steady clock."""
 
 
 Up = EventBatch | ReadingBatch | Status

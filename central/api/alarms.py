@@ -5,10 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from central.api.access import ALL, DESK, Caller, may
-from central.api.shapes import AlarmDetail, AlarmLine, AlarmList, CloseBody, EventList
+from central.api.shapes import (
+    AlarmDetail,
+    AlarmLine,
+    AlarmList,
+    CloseBody,
+    Colleague,
+    EventList,
+    OfferBody,
+)
 from central.engine.model import Act, ActKind, Cause, Disposition, NotAllowed
 from central.pages.link_page import DISPOSITIONS, REMARK_MAX
-from central.pipeline import act
+from central.pipeline import act, colleagues
 from central.registry.errors import MissingError, Problem
 from central.store import alarms, audit
 from central.store.overview import alarm_page, log_after
@@ -54,6 +62,43 @@ def routes(store: Store) -> APIRouter:
         """Say that somebody is on the way."""
         return await _do(store, alarm, caller, Act(ActKind.ON_WAY))
 
+    @router.post("/alarms/{alarm}/on-scene")
+    async def on_scene(alarm: AlarmId, caller: Annotated[Caller, Depends(may(store, DESK))]) -> AlarmDetail:
+        """Say that somebody is there."""
+        return await _do(store, alarm, caller, Act(ActKind.ON_SCENE))
+
+    @router.post("/alarms/{alarm}/take-over")
+    async def take_over(alarm: AlarmId, caller: Annotated[Caller, Depends(may(store, DESK))]) -> AlarmDetail:
+        """Take it from whoever has it, who is told. Nothing that is due is put off by it."""
+        return await _do(store, alarm, caller, Act(ActKind.TAKE_OVER))
+
+    @router.post("/alarms/{alarm}/offer")
+    async def offer(
+        alarm: AlarmId, body: OfferBody, caller: Annotated[Caller, Depends(may(store, DESK))]
+    ) -> AlarmDetail:
+        """Ask a worker to take it over. Until they accept nothing else changes: who has it keeps it."""
+        done = Act(ActKind.OFFER, remark=body.remark.strip()[:REMARK_MAX], to=body.to)
+        return await _do(store, alarm, caller, done)
+
+    @router.get("/alarms/{alarm}/colleagues", dependencies=[Depends(may(store, DESK))])
+    async def colleagues_of(alarm: AlarmId) -> list[Colleague]:
+        """Who may be asked to take it over."""
+        async with store.transaction() as tx:
+            found = await alarms.alarm(tx, alarm)
+            if found is None:
+                raise MissingError([_no_alarm(alarm)])
+            return [Colleague(id_, name) for id_, name in (await colleagues(tx, found)).items()]
+
+    @router.post("/alarms/{alarm}/accept")
+    async def accept(alarm: AlarmId, caller: Annotated[Caller, Depends(may(store, DESK))]) -> AlarmDetail:
+        """Take over what was offered to the worker of this token."""
+        return await _do(store, alarm, caller, Act(ActKind.ACCEPT))
+
+    @router.post("/alarms/{alarm}/decline")
+    async def decline(alarm: AlarmId, caller: Annotated[Caller, Depends(may(store, DESK))]) -> AlarmDetail:
+        """Do not take over what was offered: who offered it is told."""
+        return await _do(store, alarm, caller, Act(ActKind.DECLINE))
+
     @router.post("/alarms/{alarm}/close")
     async def close(
         alarm: AlarmId, body: CloseBody, caller: Annotated[Caller, Depends(may(store, DESK))]
@@ -78,7 +123,7 @@ async def _do(store: Store, alarm: int, caller: Caller, wanted: Act) -> AlarmDet
     async with store.transaction() as tx:
         if await alarms.alarm(tx, alarm) is None:
             raise MissingError([_no_alarm(alarm)])
-        await act(tx, alarm, wanted, caller.who, caller.from_where)
+        await act(tx, alarm, wanted, caller.who, f"api {caller.from_where}"[:200])
         return await _detail(tx, alarm, caller)
 
 

@@ -46,6 +46,11 @@ class AlarmLine:
     closed_by: str | None
     disposition: str | None
     cause: str | None
+    on_scene_at: datetime | None
+    offered_to: str | None
+    """Who was asked to take it over and has not answered."""
+    grade: str
+    """usual, raised or grave: how much more speaks for a fire than the detector that called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,23 @@ class CloseBody:
     cause: str | None = None
     """Of a false alarm: cooking, steam, dust, insects, construction, smoking or other."""
     remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferBody:
+    """Who is asked to take an alarm over, and why."""
+
+    to: str
+    """A worker: see GET /api/alarms/{alarm}/colleagues."""
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Somebody with a duty towards the alarm's place who can be reached."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

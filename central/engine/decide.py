@@ -19,19 +19,16 @@ from central.engine.model import (
     Alarm,
     AlarmState,
     Disposition,
+    Grade,
     NotAllowed,
     Reason,
     Severity,
 )
+from central.engine.owner import hand, take
 from central.engine.policy import LATE_AFTER, Policy
 from central.engine.transitions import Row, Trigger, find
 
-_TRIGGER = {
-    ActKind.ACKNOWLEDGE: Trigger.ACKNOWLEDGE,
-    ActKind.ON_WAY: Trigger.ON_WAY,
-    ActKind.CLOSE: Trigger.CLOSE,
-}
-_ACTIVE = (AlarmState.ACTIVE_UNACKNOWLEDGED, AlarmState.ACTIVE_ACKNOWLEDGED)
+_HANDS = (ActKind.OFFER, ActKind.ACCEPT, ActKind.DECLINE, ActKind.TAKE_OVER)
 
 
 class Seen(StrEnum):
@@ -84,19 +81,23 @@ def act(alarm: Alarm, done: Act, who: str, policy: Policy, now: datetime) -> Dec
         if alarm.acknowledged_by == who:
             return Decision(alarm, Reason.ALREADY_YOURS)
         raise NotAllowed("已有人接警", "somebody else has already taken this alarm", by=alarm.acknowledged_by)
-    row = find(alarm, _TRIGGER[done.kind])
+    row = find(alarm, Trigger(done.kind.value))
     if row is None:
         raise _refusal(alarm, done.kind)
     if done.kind is ActKind.CLOSE:
         return _close(alarm, done, who, row, now)
+    if done.kind in _HANDS:
+        return hand(alarm, done, who, row, policy, now)
     after = replace(alarm, state=row.end)
     effects: tuple[Effect, ...] = ()
     if not alarm.acknowledged:
-        after = replace(after, acknowledged_at=now, acknowledged_by=who)
-        effects = _taken(after, policy, now)
+        after, effects = take(alarm, row, who, policy, now)
     if done.kind is ActKind.ON_WAY:
         after = replace(after, on_way_at=after.on_way_at or now)
         return Decision(after, Reason.BY_PERSON, effects, "on_way")
+    if done.kind is ActKind.ON_SCENE:
+        after = replace(after, on_scene_at=after.on_scene_at or now)
+        return Decision(after, Reason.BY_PERSON, effects, "on_scene")
     return Decision(after, Reason.BY_PERSON, effects, "acknowledged")
 
 
@@ -179,7 +180,7 @@ def _unknown(alarm: Alarm, policy: Policy, now: datetime) -> Decision:
     if row.new_round:
         after, effects = _round(alarm, row, policy, now)
     else:
-        after = replace(alarm, state=row.end)
+        after = replace(alarm, state=row.end, verify_at=now if alarm.life else None)
         # A detector that falls silent while it smells smoke may be burning: the next ones are called now.
         effects = (Hasten(),) if alarm.life else ()
     return Decision(after, Reason.SOURCE_SILENT, effects, "source_unknown")
@@ -195,8 +196,13 @@ def _round(alarm: Alarm, row: Row, policy: Policy, now: datetime) -> tuple[Alarm
         acknowledged_by=None,
         on_way_at=None,
         closed_by=None,
+        on_scene_at=None,
+        offered_to=None,
+        offered_by=None,
+        offered_at=None,
         disposition=None,
         cause=None,
+        verify_at=now if alarm.life else None,
     )
     if not alarm.acknowledged:
         # They are still being called: tell the first again, and let the climb go on where it is. Starting
@@ -205,16 +211,10 @@ def _round(alarm: Alarm, row: Row, policy: Policy, now: datetime) -> tuple[Alarm
             return after, (Schedule(DueKind.STEP, at, 0, put_off=True),)
         return after, (Notify(Purpose.ALARM, 0, policy.at(0).targets),)
     over = (Cancel(DueKind.DISPOSITION), Cancel(DueKind.STILL_ACTIVE))
+    # The climb begins at its foot again: what raised it is looked for anew, and widens it anew.
+    kept = {name: value for name, value in alarm.detail.items() if name != "grounds"}
+    after = replace(after, grade=Grade.USUAL, detail=kept)
     return after, (*over, *begin(policy, now, life=alarm.life))
-
-
-def _taken(after: Alarm, policy: Policy, now: datetime) -> tuple[Effect, ...]:
-    effects: list[Effect] = [Cancel(DueKind.STEP)]
-    if policy.disposition_after is not None:
-        effects.append(Schedule(DueKind.DISPOSITION, now + policy.disposition_after))
-    if policy.still_active_after is not None and after.state in _ACTIVE:
-        effects.append(Schedule(DueKind.STILL_ACTIVE, now + policy.still_active_after))
-    return tuple(effects)
 
 
 def _close(alarm: Alarm, done: Act, who: str, row: Row, now: datetime) -> Decision:

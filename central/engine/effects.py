@@ -23,6 +23,12 @@ class Purpose(StrEnum):
 
     ALARM = "alarm"
     DISPOSITION = "disposition"
+    OFFER = "offer"
+    """Somebody is asked to take it over."""
+    OWNER = "owner"
+    """For whoever had it or offered it: who has it now."""
+    RAISED = "raised"
+    """Somebody has it, and it is graver than it was."""
 
 
 class Open(Struct, frozen=True):
@@ -40,6 +46,14 @@ class Notify(Struct, frozen=True):
     step: int
     targets: tuple[str, ...]
     """As in `central.engine.policy.Step`."""
+
+
+class Tell(Struct, frozen=True):
+    """Tell one worker, whatever their hours; one who cannot be reached is passed over."""
+
+    purpose: Purpose
+    step: int
+    worker: str
 
 
 class Schedule(Struct, frozen=True):
@@ -62,7 +76,7 @@ class Hasten(Struct, frozen=True):
     """The step that waits is done now."""
 
 
-Effect = Open | Notify | Schedule | Cancel | Hasten
+Effect = Open | Notify | Tell | Schedule | Cancel | Hasten
 
 
 class Decision(Struct, frozen=True):

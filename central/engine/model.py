@@ -55,6 +55,34 @@ class Severity(StrEnum):
     """Recorded and shown; nobody is called."""
 
 
+class Grade(StrEnum):
+    """How much more speaks for a fire than the detector that called. Of smoke and heat; it only rises."""
+
+    USUAL = "usual"
+    RAISED = "raised"
+    """The step behind the first is done at once."""
+    GRAVE = "grave"
+    """Everybody of the climb is told at once."""
+
+
+class Ground(StrEnum):
+    """What makes an alarm graver than another."""
+
+    NEIGHBOUR = "neighbour"
+    """Another detector of the building smells it too."""
+    HEAT_TOO = "heat_too"
+    RISING_HEAT = "rising_heat"
+    SILENT = "silent"
+    """It fell silent while it smelled smoke."""
+    BEDRIDDEN = "bedridden"
+    OXYGEN = "oxygen"
+    GAS = "gas"
+
+
+PERSONAL = frozenset({Ground.BEDRIDDEN, Ground.OXYGEN})
+"""Grounds that say something of a person: for those only who may see who lives there."""
+
+
 class AlarmState(StrEnum):
     """Where an alarm stands."""
 
@@ -115,6 +143,13 @@ class Reason(StrEnum):
     ALREADY_UNKNOWN = "already_unknown"
     BY_PERSON = "by_person"
     ALREADY_YOURS = "already_yours"
+    TAKEN_OVER = "taken_over"
+    """Somebody else has it now, by their own word."""
+    VERIFIED = "verified"
+    """Something else speaks for a fire."""
+    NO_NEWS = "no_news"
+    OFFERED = "offered"
+    DECLINED = "declined"
     DISPOSED = "disposed"
     """The disposition was given while it was active; it ends when the source clears."""
     STEP_DUE = "step_due"
@@ -128,6 +163,10 @@ class Reason(StrEnum):
     NO_LONGER_DUE = "no_longer_due"
     QUIET_HOURS = "quiet_hours"
     """Not life, and the policy keeps these hours quiet: told at their end."""
+    IN_WINDOW = "in_window"
+    """Somebody works on the detector, or it is out of service: told at the end of that."""
+    WALK_TEST = "walk_test"
+    """Somebody tries the detectors out: a test while it is one."""
     NO_HEARTBEAT = "no_heartbeat"
     HEARD_AGAIN = "heard_again"
     AREA_SILENT = "area_silent"
@@ -169,16 +208,26 @@ class ActKind(StrEnum):
 
     ACKNOWLEDGE = "acknowledge"
     ON_WAY = "on_way"
+    ON_SCENE = "on_scene"
+    OFFER = "offer"
+    """Ask `Act.to` to take it over: nothing changes hands before they accept."""
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    TAKE_OVER = "take_over"
+    """By one's own word, from whoever has it."""
     CLOSE = "close"
 
 
 class Act(Struct, frozen=True):
-    """One act of one person. CLOSE wants a disposition; a false alarm should say its cause."""
+    """One act of one person. CLOSE wants a disposition, of a false alarm also its cause; OFFER wants `to`."""
 
     kind: ActKind
     disposition: Disposition | None = None
     cause: Cause | None = None
     remark: str = ""
+    """In their own words: of a close, and why it is handed over."""
+    to: str | None = None
+    """Of an OFFER: the worker who is asked."""
 
 
 class NotAllowed(Exception):  # noqa: N818 - it is an answer to a person, not a fault
@@ -193,7 +242,11 @@ class NotAllowed(Exception):  # noqa: N818 - it is an answer to a person, not a 
 
 
 class Alarm(Struct, frozen=True):
-    """A condition that wants a person. `acknowledged_*`, `on_way_at`, `disposition`: of the present round."""
+    """A condition that wants a person.
+
+    `acknowledged_*`, `on_way_at`, `on_scene_at`, `offered_*`, `disposition`: of the present round. It is
+    `acknowledged_by` who has it now; `acknowledged_at` is when the first of the round took it.
+    """
 
     id: int
     condition: Condition
@@ -226,6 +279,18 @@ class Alarm(Struct, frozen=True):
     remark: str = ""
     linked_to: int | None = None
     detail: Mapping[str, Any] = {}
+    on_scene_at: datetime | None = None
+    """When the first of the round was there."""
+    offered_to: str | None = None
+    """Who was asked to take it over and has not answered."""
+    offered_by: str | None = None
+    offered_at: datetime | None = None
+    handovers: int = 0
+    """How often it was offered or taken over: numbers the messages about that."""
+    grade: Grade = Grade.USUAL
+    """Of the present round; `detail` has its `grounds`."""
+    verify_at: datetime | None = None
+    """When it is looked at again for what makes it graver; None: not any more."""
 
     @property
     def life(self) -> bool:

@@ -90,9 +90,12 @@ class Policy:
     """Still active so long after the acknowledgement: a new round."""
     quiet: Quiet | None = None
     """What would be told in these hours is told at their end. Never of a life alarm."""
+    held: datetime | None = None
+    """Nobody is told before (`window`). Never of a life alarm."""
 
     def awake(self, at: datetime) -> datetime:
-        """The moment itself, or when the quiet hours end that it falls into."""
+        """The moment itself, or the end of what keeps it quiet then."""
+        at = at if self.held is None else max(at, self.held)
         return at if self.quiet is None else self.quiet.over(at)
 
     def at(self, step: int) -> Step:

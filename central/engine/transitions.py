@@ -25,6 +25,11 @@ class Trigger(StrEnum):
     SOURCE_UNKNOWN = "source_unknown"
     ACKNOWLEDGE = "acknowledge"
     ON_WAY = "on_way"
+    ON_SCENE = "on_scene"
+    OFFER = "offer"
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    TAKE_OVER = "take_over"
     CLOSE = "close"
     STILL_ACTIVE = "still_active"
     """The time since the acknowledgement is over and the cause is still there."""
@@ -56,13 +61,21 @@ class Row:
 
 
 _T, _W = Trigger, When
+_OPEN = tuple(state for state in AlarmState if state is not _S.CLOSED)
+_HELD = {
+    _S.ACTIVE_UNACKNOWLEDGED: _S.ACTIVE_ACKNOWLEDGED,
+    _S.ACTIVE_ACKNOWLEDGED: _S.ACTIVE_ACKNOWLEDGED,
+    _S.ACTIVE_UNKNOWN: _S.ACTIVE_UNKNOWN,
+    _S.CLEARED_UNACKNOWLEDGED: _S.CLEARED_ACKNOWLEDGED,
+    _S.CLEARED_ACKNOWLEDGED: _S.CLEARED_ACKNOWLEDGED,
+}
+"""From each open state to where it stands once somebody has it."""
 TABLE: tuple[Row, ...] = (
     Row(_S.ACTIVE_UNACKNOWLEDGED, _T.ASSERT, _S.ACTIVE_UNACKNOWLEDGED),
     Row(_S.ACTIVE_UNACKNOWLEDGED, _T.CLEAR, _S.CLEARED_UNACKNOWLEDGED, (_W.LIFE,)),
     Row(_S.ACTIVE_UNACKNOWLEDGED, _T.CLEAR, _S.CLOSED, (_W.OTHER,)),
     Row(_S.ACTIVE_UNACKNOWLEDGED, _T.SOURCE_UNKNOWN, _S.ACTIVE_UNKNOWN),
     Row(_S.ACTIVE_UNACKNOWLEDGED, _T.ACKNOWLEDGE, _S.ACTIVE_ACKNOWLEDGED),
-    Row(_S.ACTIVE_UNACKNOWLEDGED, _T.ON_WAY, _S.ACTIVE_ACKNOWLEDGED),
     Row(_S.ACTIVE_UNACKNOWLEDGED, _T.CLOSE, _S.CLOSED, (_W.OTHER,)),
     Row(_S.ACTIVE_ACKNOWLEDGED, _T.ASSERT, _S.ACTIVE_ACKNOWLEDGED),
     Row(_S.ACTIVE_ACKNOWLEDGED, _T.CLEAR, _S.CLEARED_ACKNOWLEDGED, (_W.LIFE, _W.UNDISPOSED)),
@@ -70,7 +83,6 @@ TABLE: tuple[Row, ...] = (
     Row(_S.ACTIVE_ACKNOWLEDGED, _T.CLEAR, _S.CLOSED, (_W.OTHER,)),
     Row(_S.ACTIVE_ACKNOWLEDGED, _T.SOURCE_UNKNOWN, _S.ACTIVE_UNKNOWN, (_W.LIFE,), new_round=True),
     Row(_S.ACTIVE_ACKNOWLEDGED, _T.SOURCE_UNKNOWN, _S.ACTIVE_UNKNOWN, (_W.OTHER,)),
-    Row(_S.ACTIVE_ACKNOWLEDGED, _T.ON_WAY, _S.ACTIVE_ACKNOWLEDGED),
     Row(_S.ACTIVE_ACKNOWLEDGED, _T.CLOSE, _S.ACTIVE_ACKNOWLEDGED, (_W.LIFE,)),
     Row(_S.ACTIVE_ACKNOWLEDGED, _T.CLOSE, _S.CLOSED, (_W.OTHER,)),
     Row(_S.ACTIVE_ACKNOWLEDGED, _T.STILL_ACTIVE, _S.ACTIVE_UNACKNOWLEDGED, (_W.LIFE,), new_round=True),
@@ -82,20 +94,24 @@ TABLE: tuple[Row, ...] = (
     Row(_S.ACTIVE_UNKNOWN, _T.CLEAR, _S.CLOSED, (_W.OTHER,)),
     Row(_S.ACTIVE_UNKNOWN, _T.SOURCE_UNKNOWN, _S.ACTIVE_UNKNOWN),
     Row(_S.ACTIVE_UNKNOWN, _T.ACKNOWLEDGE, _S.ACTIVE_UNKNOWN, (_W.UNTAKEN,)),
-    Row(_S.ACTIVE_UNKNOWN, _T.ON_WAY, _S.ACTIVE_UNKNOWN),
     Row(_S.ACTIVE_UNKNOWN, _T.CLOSE, _S.CLOSED),
     Row(_S.CLEARED_UNACKNOWLEDGED, _T.ASSERT, _S.ACTIVE_UNACKNOWLEDGED, new_round=True),
     Row(_S.CLEARED_UNACKNOWLEDGED, _T.CLEAR, _S.CLEARED_UNACKNOWLEDGED),
     Row(_S.CLEARED_UNACKNOWLEDGED, _T.SOURCE_UNKNOWN, _S.CLEARED_UNACKNOWLEDGED),
     Row(_S.CLEARED_UNACKNOWLEDGED, _T.ACKNOWLEDGE, _S.CLEARED_ACKNOWLEDGED),
-    Row(_S.CLEARED_UNACKNOWLEDGED, _T.ON_WAY, _S.CLEARED_ACKNOWLEDGED),
     Row(_S.CLEARED_UNACKNOWLEDGED, _T.CLOSE, _S.CLOSED),
     Row(_S.CLEARED_ACKNOWLEDGED, _T.ASSERT, _S.ACTIVE_UNACKNOWLEDGED, new_round=True),
     Row(_S.CLEARED_ACKNOWLEDGED, _T.CLEAR, _S.CLEARED_ACKNOWLEDGED),
     Row(_S.CLEARED_ACKNOWLEDGED, _T.SOURCE_UNKNOWN, _S.CLEARED_ACKNOWLEDGED),
-    Row(_S.CLEARED_ACKNOWLEDGED, _T.ON_WAY, _S.CLEARED_ACKNOWLEDGED),
     Row(_S.CLEARED_ACKNOWLEDGED, _T.CLOSE, _S.CLOSED),
+    # Whoever is on the way, is there or takes it over has it. An offer changes nothing but who was asked.
+    *(Row(state, trigger, _HELD[state]) for state in _OPEN for trigger in (_T.ON_WAY, _T.ON_SCENE)),
+    *(Row(state, trigger, _HELD[state]) for state in _OPEN for trigger in (_T.ACCEPT, _T.TAKE_OVER)),
+    *(Row(state, trigger, state) for state in _OPEN for trigger in (_T.OFFER, _T.DECLINE)),
 )
+
+
+_ORDER = {state: number for number, state in enumerate(AlarmState)}
 
 
 def find(alarm: Alarm, trigger: Trigger) -> Row | None:
@@ -115,16 +131,20 @@ def find(alarm: Alarm, trigger: Trigger) -> Row | None:
 
 
 def diagram() -> str:
-    """The table as a mermaid state diagram; rows that change nothing are left out."""
-    lines = ["stateDiagram-v2", f"    [*] --> {_S.ACTIVE_UNACKNOWLEDGED.value}: assert"]
+    """The table as a mermaid state diagram; rows that change nothing are left out.
+
+    Triggers that lead the same way stand on one arrow.
+    """
+    arrows: dict[tuple[AlarmState, AlarmState, str], list[str]] = {}
     for row in TABLE:
         if row.start is row.end and row.trigger in (_T.ASSERT, _T.CLEAR, _T.SOURCE_UNKNOWN):
             continue
-        words = row.trigger.value
-        if row.when:
-            words += f" [{', '.join(when.value for when in row.when)}]"
+        words = f" [{', '.join(when.value for when in row.when)}]" if row.when else ""
         if row.new_round:
             words += " / new round"
-        lines.append(f"    {row.start.value} --> {row.end.value}: {words}")
+        arrows.setdefault((row.start, row.end, words), []).append(row.trigger.value)
+    lines = ["stateDiagram-v2", f"    [*] --> {_S.ACTIVE_UNACKNOWLEDGED.value}: assert"]
+    for (start, end, words), triggers in sorted(arrows.items(), key=lambda arrow: _ORDER[arrow[0][0]]):
+        lines.append(f"    {start.value} --> {end.value}: {', '.join(triggers)}{words}")
     lines.append(f"    {_S.CLOSED.value} --> [*]")
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from central.engine.model import AlarmState, Condition, Disposition
+from central.engine.model import AlarmState, Condition, Disposition, Grade
 
 
 class ResidentFacts(Protocol):
@@ -165,8 +165,18 @@ class Facts(Protocol):
         ...
 
     @property
+    def acknowledged_by(self) -> str | None:
+        """The id of who has it."""
+        ...
+
+    @property
     def acknowledged_name(self) -> str | None:
         """Who has taken the present round."""
+        ...
+
+    @property
+    def offered_by_name(self) -> str | None:
+        """Who asks another to take it over."""
         ...
 
     @property
@@ -175,8 +185,13 @@ class Facts(Protocol):
         ...
 
     @property
+    def grade(self) -> Grade:
+        """How much more speaks for a fire than the detector that called."""
+        ...
+
+    @property
     def detail(self) -> Mapping[str, Any]:
-        """`homes` (labels) and `count` left unwatched; `text` for people."""
+        """`grounds` of the grade; `homes` (labels) and `count` left unwatched; `text` for people."""
         ...
 
     @property

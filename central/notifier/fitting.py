@@ -97,8 +97,14 @@ def chosen(templates: Mapping[str, Template], message: Message) -> Template | No
     """The template for this purpose in this language; in Chinese where there is none in English.
 
     Who cannot take an alarm gets the text of a `notice`, where there is one, instead of that of an `alarm`.
+    Who is asked to take one over, or is told that it is graver, gets it as an alarm where no template says
+    more.
     """
-    wanted = ("notice", "alarm") if message.purpose == "alarm" and not message.takes else (message.purpose,)
+    wanted: tuple[str, ...] = (message.purpose,)
+    if message.purpose == "alarm" and not message.takes:
+        wanted = ("notice", "alarm")
+    elif message.purpose in ("offer", "raised"):
+        wanted = (message.purpose, "alarm")
     names = (name for purpose in wanted for name in (f"{purpose}_{message.language}", purpose))
     return next((templates[name] for name in names if name in templates), None)
 

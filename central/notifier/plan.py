@@ -11,8 +11,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-PurposeWord = Literal["alarm", "disposition", "cleared", "closed"]
-"""Why somebody is told: act on it; say what it was; it cleared by itself; it is done."""
+PurposeWord = Literal["alarm", "disposition", "cleared", "closed", "offer", "owner", "raised"]
+"""Why: act on it; say what it was; it cleared; it is done; take it over; who has it now; it is graver."""
 
 
 class Contact(Struct, frozen=True):

@@ -19,7 +19,7 @@ from central.notifier.fitting import Template, faults
 _S = TypeVar("_S", bound=Struct)
 Seconds = Annotated[float, Meta(gt=0, le=30)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
-PURPOSES = ("alarm", "disposition", "cleared", "closed", "answer", "notice")
+PURPOSES = ("alarm", "disposition", "cleared", "closed", "answer", "notice", "offer", "owner", "raised")
 _SECRET_MOST = 512
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from central.engine.model import AlarmState, Condition
+from central.engine.model import PERSONAL, AlarmState, Condition, Ground
 from central.notifier import words as w
 from central.notifier.bundle import key_of
 from central.notifier.channel import Message
@@ -21,7 +21,14 @@ from central.notifier.plan import Planned
 CHINA = timezone(timedelta(hours=8))
 _HOMES_SHOWN = 10
 _LIFE = frozenset({Condition.SMOKE, Condition.HEAT})
-_ABOUT = {"disposition": w.DISPOSITION_TITLE, "cleared": w.CLEARED_TITLE, "closed": w.CLOSED_TITLE}
+_ABOUT = {
+    "disposition": w.DISPOSITION_TITLE,
+    "cleared": w.CLEARED_TITLE,
+    "closed": w.CLOSED_TITLE,
+    "offer": w.OFFER_TITLE,
+    "owner": w.OWNER_TITLE,
+    "raised": w.RAISED_TITLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,19 +214,24 @@ def _lines(planned: Planned, facts: Facts, residents: Sequence[ResidentFacts], t
     if not facts.address_known or not facts.room:
         lines.append(w.DEVICE.of(language) + _device(facts))
     lines += [_resident(resident, language) for resident in residents]
-    lines += [_homes(facts, language), str(facts.detail.get("text") or "")]
+    lines += [_homes(facts, language), str(facts.detail.get("text") or ""), _window(facts, language)]
     lines.append(w.TIME.of(language) + _moment(facts.event_at))
     match planned.purpose:
         case "closed":
             if facts.disposition is not None:
                 lines.append(w.RESULT.of(language) + w.DISPOSITION[facts.disposition].of(language))
+        case "owner":
+            lines.append(_handed(planned, facts, language))
         case "disposition":
             lines += [_state(facts, language), _taken(facts, language), w.NO_DISPOSITION.of(language)]
         case _:
-            lines.append(_state(facts, language))
+            lines += [_state(facts, language), _raised(facts, residents, language)]
             if facts.late:
                 ago = _span(facts.opened_at - facts.event_at, language)
                 lines.append(w.LATE.of(language).format(n=ago))
+            if planned.purpose == "offer":
+                by = facts.offered_by_name or w.NOT_KNOWN.of(language)
+                lines.append(w.OFFERED.of(language).format(n=by))
             if planned.round > 1:
                 lines.append(w.AGAIN.of(language).format(n=planned.round))
             if planned.purpose == "alarm" and planned.step > 0 and facts.condition in _LIFE:
@@ -227,9 +239,33 @@ def _lines(planned: Planned, facts: Facts, residents: Sequence[ResidentFacts], t
             lines.append(_taken(facts, language))
     if to.link:
         lines.append(_link_line(planned, to))
-    if facts.condition in _LIFE and planned.purpose == "alarm":
+    if facts.condition in _LIFE and planned.purpose in ("alarm", "offer", "raised"):
         lines.append(w.CALL_119.of(language))
     return lines
+
+
+def _window(facts: Facts, language: str) -> str:
+    """That somebody works there, and why; on record since the alarm opened."""
+    window = facts.detail.get("window") or {}
+    words = w.WINDOW.get(str(window.get("kind")))
+    return "" if words is None else words.of(language).format(why=window.get("why"))
+
+
+def _raised(facts: Facts, residents: Sequence[ResidentFacts], language: str) -> str:
+    """What speaks for a fire besides; of the people there only to those who may read who they are."""
+    found = [Ground(word) for word in facts.detail.get("grounds", ())]
+    shown = [ground for ground in found if residents or ground not in PERSONAL]
+    comma = ", " if language == "en" else "、"
+    said = comma.join(w.GROUND[ground].of(language) for ground in shown)
+    return w.RAISED.of(language).format(n=said) if said else ""
+
+
+def _handed(planned: Planned, facts: Facts, language: str) -> str:
+    if facts.acknowledged_name is None:
+        return w.NOBODY_HAS_IT.of(language)
+    if facts.acknowledged_by == planned.worker:
+        return w.STILL_YOURS.of(language)
+    return w.HANDED.of(language).format(n=facts.acknowledged_name)
 
 
 def home(unit: str | None, floor: int | None, room: str | None, language: str) -> str:
@@ -256,8 +292,9 @@ def _staircase(unit: str, language: str) -> str:
 
 
 def _link_line(planned: Planned, to: To) -> str:
-    leads = {"alarm": w.TAKE_IT, "disposition": w.REPORT_IT}.get(planned.purpose, w.SEE_IT)
-    return (leads if to.takes else w.SEE_IT).of(to.language) + to.link
+    leads = {"alarm": w.TAKE_IT, "disposition": w.REPORT_IT, "offer": w.ANSWER_IT}
+    lead = leads.get(planned.purpose, w.SEE_IT) if to.takes else w.SEE_IT
+    return lead.of(to.language) + to.link
 
 
 def _place(facts: Facts, language: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from central.engine.model import Condition, Disposition
+from central.engine.model import Condition, Disposition, Ground
 
 
 class Words(NamedTuple):
@@ -111,6 +111,32 @@ NO_DISPOSITION = Words(
 DISPOSITION_TITLE = Words("待填处置结果", "No disposition yet")
 CLEARED_TITLE = Words("已消除", "Cleared")
 CLOSED_TITLE = Words("已结案", "Closed")
+GROUND: Mapping[Ground, Words] = {
+    Ground.NEIGHBOUR: Words("同楼另有探测器报警", "another detector of the building alarms too"),
+    Ground.HEAT_TOO: Words("烟雾与高温同时报警", "smoke and heat at once"),
+    Ground.RISING_HEAT: Words("室温上升", "the temperature is rising"),
+    Ground.SILENT: Words("报警中探测器失联", "the detector fell silent in alarm"),
+    Ground.BEDRIDDEN: Words("住户卧床", "a resident is bedridden"),
+    Ground.OXYGEN: Words("有人吸氧", "oxygen is in use"),
+    Ground.GAS: Words("有燃气", "there is gas"),
+}
+RAISED = Words("警情升级：{n}", "GRAVER: {n}")
+RAISED_TITLE = Words("警情升级", "Graver")
+WINDOW: Mapping[str, Words] = {
+    "maintenance": Words("该探测器正在检修：{why}", "This detector is being worked on: {why}"),
+    "walk_test": Words("该探测器正在步行测试：{why}", "This detector is being tried out: {why}"),
+    "out_of_service": Words("该探测器已停用：{why}", "This detector is out of service: {why}"),
+}
+OFFER_TITLE = Words("请您接手", "Please take over")
+OWNER_TITLE = Words("接手情况", "Who has it")
+OFFERED = Words(
+    "{n} 请您接手处理；您接手之前仍由原处理人负责",
+    "{n} asks you to take it over; until you do nothing changes",
+)
+HANDED = Words("现由 {n} 处理", "{n} has it now")
+STILL_YOURS = Words("对方未接手，仍由您处理", "it was not taken over: you still have it")
+NOBODY_HAS_IT = Words("未接手，仍无人接警", "it was not taken over, and nobody has it")
+ANSWER_IT = Words("接手请点：", "Take it over here: ")
 RESULT = Words("结果：", "Result: ")
 MINUTES = Words("{n} 分钟", "{n} min")
 HOURS = Words("{n} 小时", "{n} h")

@@ -14,12 +14,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from central.engine.model import Act, ActKind, Cause, Disposition, NotAllowed
+from central.engine.model import PERSONAL, Act, ActKind, Cause, Disposition, NotAllowed
 from central.engine.policy import ONLOOKERS, SEES_RESIDENTS
 from central.pages.guesses import Guesses
 from central.pages.render import HEADERS, message, page
 from central.pages.words import language_of
-from central.pipeline import act
+from central.pipeline import act, colleagues
 from central.store import alarms, audit
 from central.store.alarms import AlarmFacts
 from central.store.links import Link, LinkState, find_link
@@ -30,8 +30,17 @@ REMARK_MAX = 500
 MOST_TICKED = 500
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16}")
-_DONE = frozenset({"acknowledge", "on-way", "close"})
-_KINDS = {"acknowledge": ActKind.ACKNOWLEDGE, "on-way": ActKind.ON_WAY}
+_KINDS = {
+    "acknowledge": ActKind.ACKNOWLEDGE,
+    "on-way": ActKind.ON_WAY,
+    "on-scene": ActKind.ON_SCENE,
+    "take-over": ActKind.TAKE_OVER,
+    "offer": ActKind.OFFER,
+    "accept": ActKind.ACCEPT,
+    "decline": ActKind.DECLINE,
+}
+_DONE = frozenset({*_KINDS, "close"})
+_ASSIGNS = "dispatcher"
 
 
 def routes(store: Store, guesses: Guesses | None = None) -> APIRouter:
@@ -71,10 +80,11 @@ def routes(store: Store, guesses: Guesses | None = None) -> APIRouter:
         disposition: Annotated[str, Form()] = "",
         cause: Annotated[str, Form()] = "",
         remark: Annotated[str, Form()] = "",
+        to: Annotated[str, Form()] = "",
         alarm: int | None = None,
         ticked: Annotated[list[int] | None, Form(max_length=MOST_TICKED)] = None,
     ) -> Response:
-        """Take it, say that one is on the way, or close it; then back to the page."""
+        """Take it, go, be there, hand it over, or close it; then back to the page."""
         refusal: NotAllowed | None = None
         async with store.transaction() as tx:
             link = await _link(tx, token)
@@ -92,8 +102,9 @@ def routes(store: Store, guesses: Guesses | None = None) -> APIRouter:
         for one in wanted:
             try:
                 async with store.transaction() as tx:
-                    done = _act(what, disposition, cause, remark)
-                    await act(tx, one, done, link.worker, _from_where(request))
+                    done = _act(what, disposition, cause, remark, to)
+                    await _may_offer(tx, one, done, link)
+                    await act(tx, one, done, link.worker, f"link {_from_where(request)}"[:200])
             except NotAllowed as refused:
                 refusal = refused
         if refusal is not None:
@@ -114,9 +125,18 @@ async def _link(tx: Tx, token: str) -> Link | None:
     return await find_link(tx, token) if _TOKEN.fullmatch(token) else None
 
 
-def _act(what: str, disposition: str, cause: str, remark: str) -> Act:
+async def _may_offer(tx: Tx, alarm: int, done: Act, link: Link) -> None:
+    """Only who has it asks another to take it over; the command centre assigns it to anybody."""
+    if done.kind is not ActKind.OFFER or link.role == _ASSIGNS:
+        return
+    found = await alarms.alarm(tx, alarm)
+    if found is None or found.acknowledged_by != link.worker:
+        raise NotAllowed("该警情不由您处理，不能转交", "you do not have this alarm: you cannot hand it over")
+
+
+def _act(what: str, disposition: str, cause: str, remark: str, to: str) -> Act:
     if what in _KINDS:
-        return Act(_KINDS[what])
+        return Act(_KINDS[what], remark=remark.strip()[:REMARK_MAX], to=to or None)
     if disposition not in set(DISPOSITIONS):
         raise NotAllowed("请选择处置结果", "say what it was: choose a disposition")
     if disposition == Disposition.FALSE_ALARM and cause not in set(Cause):
@@ -145,6 +165,8 @@ async def _page(
     hidden = link.role not in SEES_RESIDENTS
     if hidden:
         facts = facts.without_residents()
+    mine = facts.acknowledged_by == link.worker
+    asks = facts.state != "closed" and (mine or link.role == _ASSIGNS)
     shown = facts.state != "closed" and not hidden
     await audit.note(
         tx,
@@ -163,10 +185,13 @@ async def _page(
         status=status,
         alarm=facts,
         residents_hidden=hidden,
+        personal=PERSONAL,
         timeline=[] if link.role in ONLOOKERS else await alarms.timeline(tx, alarm),
         may_take=link.role not in ONLOOKERS,
         several=len(link.alarms) > 1,
-        mine=facts.acknowledged_by == link.worker,
+        mine=mine,
+        offered=facts.offered_to == link.worker,
+        colleagues=await _colleagues(tx, alarm, link) if asks else {},
         token=token,
         now=tx.now,
         done=done,
@@ -174,6 +199,13 @@ async def _page(
         dispositions=[word.value for word in DISPOSITIONS],
         causes=[word.value for word in Cause],
     )
+
+
+async def _colleagues(tx: Tx, alarm: int, link: Link) -> dict[str, str]:
+    found = await alarms.alarm(tx, alarm)
+    if found is None:
+        return {}
+    return {worker: name for worker, name in (await colleagues(tx, found)).items() if worker != link.worker}
 
 
 async def _list(

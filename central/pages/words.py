@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Literal, cast
 
-from central.notifier.words import CAUSE, CONDITION, DISPOSITION
+from central.notifier.words import CAUSE, CONDITION, DISPOSITION, GROUND, WINDOW
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -28,6 +28,8 @@ def catalogue(language: Language) -> Mapping[str, str]:
     shared = {f"condition.{one}": words.of(language) for one, words in CONDITION.items()}
     shared |= {f"disposition.{one}": words.of(language) for one, words in DISPOSITION.items()}
     shared |= {f"cause.{one}": words.of(language) for one, words in CAUSE.items()}
+    shared |= {f"window.{one}": words.of(language) for one, words in WINDOW.items()}
+    shared |= {f"ground.{one}": words.of(language) for one, words in GROUND.items()}
     return own | shared
 
 

@@ -24,9 +24,11 @@ from central.engine.effects import (
     Open,
     Purpose,
     Schedule,
+    Tell,
 )
 from central.engine.model import Alarm, Condition, Reason, Severity
-from central.engine.policy import SEVERITY, Policy, last_resort
+from central.engine.policy import SEVERITY, Policy, last_resort, named
+from central.engine.window import beside
 from central.notifier.plan import Notice, Recipient, plan
 from central.pipeline.work import Work
 from central.store.alarms import Line
@@ -107,6 +109,7 @@ async def _open(work: Work, opened: Open, birth: Birth, cause: Cause) -> Alarm:
         event=cause.event,
         cleared_at=opened.cleared_at,
         detail=birth.detail or {},
+        verify_at=work.now if SEVERITY[birth.condition] is Severity.LIFE else None,
     )
     return await work.open(born)
 
@@ -121,29 +124,35 @@ async def _do(
                 await work.schedule(alarm.id, kind, row, only_forward=passing)
                 if put_off:
                     said = {"step": step, "until": at.isoformat()}
-                    work.log(Line(alarm.id, "postponed", Reason.QUIET_HOURS, detail=said))
+                    held = (await work.policy(alarm)).held is not None
+                    why = Reason.IN_WINDOW if held else Reason.QUIET_HOURS
+                    work.log(Line(alarm.id, "postponed", why, detail=said))
             case Cancel(kind):
                 work.cancel(alarm.id, kind)
             case Notify():
                 await _tell(work, alarm, effect, reason, passing=passing)
+            case Tell():
+                await _tell_one(work, alarm, effect, reason)
             case Hasten():
-                await _hasten(work, alarm)
+                await _hasten(work, alarm, reason)
             case Open():
                 raise AssertionError("an alarm is opened first of all")
 
 
-async def _hasten(work: Work, alarm: Alarm) -> None:
+async def _hasten(work: Work, alarm: Alarm, reason: Reason) -> None:
     row = await work.due_row(alarm.id, DueKind.STEP)
     if row is None:
         return
     decision = fire(alarm, DueKind.STEP, row.step, work.now, await work.policy(alarm), work.now)
-    await _do(work, alarm, decision.effects, Reason.SOURCE_SILENT)
+    await _do(work, alarm, decision.effects, reason)
 
 
 async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, passing: bool) -> None:
     policy = await work.policy(alarm)
     if notify.purpose is Purpose.ALARM and notify.step > 0:
         work.forward(forwarding.raised(alarm))
+    if notify.purpose is Purpose.ALARM and notify.step == 0:
+        await _tell_beside(work, alarm)
     reached = await _reach(work, alarm, notify)
     if not _taken_care_of(reached) and (others := _others(alarm, notify, policy)):
         notify = replace(notify, targets=(*notify.targets, *others) if reached else others)
@@ -174,11 +183,53 @@ def _taken_care_of(reached: Sequence[Recipient]) -> bool:
     return any(one.takes for one in reached)
 
 
+async def _tell_beside(work: Work, alarm: Alarm) -> None:
+    """Smoke where somebody works: the command centre and who is on site learn of it with the first step.
+
+    The climb is none the slower: whether the first step reaches anybody is asked of its own people.
+    """
+    found: dict[str, Recipient] = {}
+    for target in beside(alarm.condition, await work.windows(alarm.part), work.now):
+        worker = named(target)
+        if worker is None:
+            found |= {one.worker: one for one in await work.recipients(alarm, target)}
+        elif (person := await work.person(worker)) is not None:
+            found[worker] = person
+    if not found:
+        return
+    notice = Notice(alarm=alarm.id, purpose=Purpose.ALARM.value, round=alarm.round, step=0, urgent=alarm.life)
+    work.tell(plan(notice, [*found.values()]))
+    said = {"purpose": Purpose.ALARM.value, "step": 0, "workers": [*found]}
+    work.log(
+        Line(
+            alarm.id,
+            "told",
+            Reason.IN_WINDOW,
+            from_state=alarm.state,
+            to_state=alarm.state,
+            detail=said,
+        )
+    )
+
+
+async def _tell_one(work: Work, alarm: Alarm, tell: Tell, reason: Reason) -> None:
+    said = {"purpose": tell.purpose.value, "step": tell.step, "workers": [tell.worker]}
+    recipient = await work.person(tell.worker)
+    if recipient is None:
+        work.log(Line(alarm.id, "skipped", Reason.NO_RECIPIENT, detail=said))
+        return
+    notice = Notice(
+        alarm=alarm.id, purpose=tell.purpose.value, round=alarm.round, step=tell.step, urgent=alarm.life
+    )
+    work.tell(plan(notice, [recipient]))
+    work.log(Line(alarm.id, "told", reason, from_state=alarm.state, to_state=alarm.state, detail=said))
+
+
 def _others(alarm: Alarm, notify: Notify, policy: Policy) -> tuple[str, ...]:
     """Who is told instead of people of whom nobody can be."""
     if notify.purpose is Purpose.DISPOSITION:
         return policy.steps[-1].targets
-    return last_resort(policy, notify.step) if alarm.life else ()
+    return last_resort(policy, notify.step) if alarm.life and notify.purpose is Purpose.ALARM else ()
 
 
 async def _pass_over(work: Work, alarm: Alarm, step: int, policy: Policy, *, from_first: bool) -> None:

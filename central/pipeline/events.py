@@ -214,7 +214,17 @@ async def _record(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> lis
         same = (event.mono_ms, row.kind, row.condition, event.detector, event.bus)
         if same in one.told and event.kind is not EventKind.SNAPSHOT:
             continue  # told before, under a stream that was given up
-        told = Told(row.area, row.gateway, row.stream, event.seq, event_id, row.event_at, one.began)
+        told = Told(
+            row.area,
+            row.gateway,
+            row.stream,
+            event.seq,
+            event_id,
+            row.event_at,
+            one.began,
+            window=event.window if event.kind is EventKind.ASSERT else None,
+            snapshot=event.kind is EventKind.SNAPSHOT,
+        )
         todo.append((told, event))
     return todo
 

@@ -14,13 +14,16 @@ from msgspec import Struct
 from central.engine.decide import Observed, Seen, observe
 from central.engine.effects import Decision
 from central.engine.folding import fold
-from central.engine.model import Alarm, Condition, Severity
+from central.engine.model import Alarm, Condition, Reason, Severity
 from central.engine.policy import SEVERITY
+from central.engine.walk_test import counts_until, lasting
+from central.engine.window import on_record
+from central.pipeline import walk_test
 from central.pipeline.carry_out import Birth, Cause, carry_out
 from central.pipeline.folding import fold_of
 from central.pipeline.own import note_fold
 from central.pipeline.work import Work
-from central.store import sources
+from central.store import held_smoke, sources
 from central.store.sources import Place, Source, Word
 
 
@@ -36,6 +39,10 @@ class Told(Struct, frozen=True):
     """Corrected."""
     began: datetime
     """Since when the stream is known."""
+    window: str | None = None
+    """The walk test within which an assert was seen, as the gateway says."""
+    snapshot: bool = False
+    """It is no news, but how things are."""
 
 
 async def judge(
@@ -92,6 +99,11 @@ async def _decide(
 ) -> Decision:
     severity = SEVERITY[source.condition]
     before = await work.open_alarm(*source)
+    if before is None and severity is Severity.LIFE and not (older or placeless):
+        tested = await _of_walk_test(work, told, source, seen)
+        if tested is not None:
+            return tested
+        before = await work.open_alarm(*source)
     covered = older and before is None and severity is Severity.LIFE and await work.covered(*source, told.at)
     known = last.seen if last else None
     observed = Observed(seen, severity, told.at, older=older, known=known, covered=covered)
@@ -101,17 +113,48 @@ async def _decide(
         place = Place(before.area, before.grid)
     elif seen is Seen.PRESENT and may_open and not placeless:
         place = await _place(work, told, source.part)
-    policy = await work.policy_for(source.condition, place.area, place.grid)
+    policy = await work.policy_of(source.condition, place.area, place.grid, source.part)
     decision = observe(before, observed, policy, work.now)
     how = None
     if before is None and decision.effects:
-        birth = Birth(source.condition, told.gateway, source.part, place, told.at, detail)
+        noted = {**(detail or {}), **on_record(await work.windows(source.part), work.now)}
+        birth = Birth(source.condition, told.gateway, source.part, place, told.at, noted)
         how = await fold_of(work, source.condition, told.gateway, source.part, place, told.area)
         decision = decision if how is None else fold(decision, how)
     alarm = await carry_out(work, before, decision, Cause(event=told.event), birth)
     if how is not None and alarm is not None:
         note_fold(work, alarm, how)
     return decision
+
+
+async def _of_walk_test(work: Work, told: Told, source: Source, seen: Seen) -> Decision | None:
+    """What it is to a walk test under way; None when it is to be judged as ever."""
+    windows = await work.windows(source.part)
+    if not lasting(windows, work.now):
+        return None
+    tested = Decision(None, Reason.WALK_TEST)
+    if seen is Seen.ABSENT:
+        return tested if await walk_test.over(work, source) else None
+    standing = await held_smoke.standing(work.tx, source)
+    until = counts_until(windows, told.window, told.at, work.now)
+    if seen is Seen.PRESENT and standing and (told.snapshot or until is not None):
+        return tested
+    if seen is Seen.UNKNOWN or told.snapshot or until is None:
+        await walk_test.break_off(work, source)
+        return None
+    place = await _place(work, told, source.part)
+    held = held_smoke.HeldSmoke(
+        gateway=source.gateway,
+        part=source.part,
+        condition=source.condition,
+        window=int(told.window or 0),
+        area=told.area,
+        event=told.event,
+        event_at=told.at,
+        due_at=until,
+    )
+    await walk_test.hold(work, held, place)
+    return tested
 
 
 async def _place(work: Work, told: Told, part: str) -> Place:

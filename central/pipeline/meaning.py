@@ -13,6 +13,8 @@ from central.engine.decide import Seen
 from central.engine.folding import FLAPS_WITHIN, UP_AND_DOWN
 from central.engine.model import AlarmState, Condition, Reason, Severity
 from central.engine.policy import SEVERITY
+from central.engine.walk_test import lasting
+from central.pipeline import walk_test
 from central.pipeline.carry_out import Cause
 from central.pipeline.judge import Told, end_for_owner, judge, silence
 from central.pipeline.work import Work
@@ -57,7 +59,12 @@ async def prepare(work: Work, todo: Sequence[tuple[Told, Event]]) -> None:
             parts.update((told.gateway, detector) for detector in event.states)
             detectors.update(event.states)
     homes = [(part, at) for part, at, _ in moments]
-    asked = [work.learn_words(words), work.learn_parts(parts, detectors), work.learn_homes(homes)]
+    asked = [
+        work.learn_words(words),
+        work.learn_parts(parts, detectors),
+        work.learn_homes(homes),
+        work.learn_windows(detectors),
+    ]
     if flapping:
         asked.append(work.learn_ended(flapping, work.now - FLAPS_WITHIN))
     await at_once(*asked)
@@ -126,6 +133,12 @@ def _part(event: Event) -> str:
 
 async def _line(work: Work, told: Told, event: Event, condition: Condition, seen: Seen) -> bool:
     """A detector or a line falls silent, or is back: what becomes of the smoke behind it."""
+    if seen is Seen.PRESENT:
+        # Test smoke of what cannot be looked at any more is smoke.
+        if event.detector is None:
+            await walk_test.lose(work, told.gateway, None)
+        elif lasting(await work.windows(event.detector), work.now):
+            await walk_test.lose(work, told.gateway, event.detector)
     if condition is Condition.NO_RESPONSE and event.detector is not None:
         found = [
             alarm

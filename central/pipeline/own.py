@@ -47,7 +47,7 @@ async def raise_own(
     if place is None:
         place = await sources.gateway_place(work.tx, gateway, area) if gateway else Place(area, known=True)
     seen = Observed(Seen.PRESENT, SEVERITY[condition], work.now)
-    decision = observe(None, seen, await work.policy_for(condition, place.area, place.grid), work.now)
+    decision = observe(None, seen, await work.policy_of(condition, place.area, place.grid, part), work.now)
     birth = Birth(condition, gateway, part, place, work.now, detail)
     cause = Cause(event=event, detail={"reason": reason.value})
     if fold is not None:

@@ -6,9 +6,6 @@ Law of this file: rows hold the truth, whoever calls this and how often; a resta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-
-import structlog
 
 from central.engine.due import fire
 from central.engine.folding import FLAPS_WITHIN
@@ -17,34 +14,17 @@ from central.pipeline.carry_out import Cause, carry_out
 from central.pipeline.folding import fold_areas, unstable
 from central.pipeline.judge import silence
 from central.pipeline.own import end_own, raise_own
-from central.pipeline.work import Work, together
+from central.pipeline.work import Work, all_or_each, together
 from central.store import alarms, due, leases, sources
-from central.store.errors import StoreConflict, StoreDown
 from central.store.pool import Tx
 
-_log = structlog.get_logger()
 DUE_AT_ONCE = 100
 _ROUNDS = 10
 
 
 async def run_due(tx: Tx) -> int:
     """Do what is due of up to 100 alarms that nobody else works on. Returns how many rows were done."""
-    ready = await due.ready(tx, DUE_AT_ONCE)
-    try:
-        return await together(tx, lambda work: _due_of(work, ready))
-    except (StoreDown, StoreConflict):
-        raise
-    except Exception as error:  # noqa: BLE001 - one of them; the others must climb
-        _log.error("due steps failed together", alarms=len(ready), error=f"{type(error).__name__}: {error}")
-    done = 0
-    for alarm in ready:
-        try:
-            done += await together(tx, partial(_due_of, ids=[alarm]))
-        except (StoreDown, StoreConflict):
-            raise
-        except Exception as error:  # noqa: BLE001 - the other alarms must climb
-            _log.critical("a due step failed", alarm=alarm, error=f"{type(error).__name__}: {error}")
-    return done
+    return await all_or_each(tx, await due.ready(tx, DUE_AT_ONCE), _due_of, "due steps")
 
 
 async def sweep(tx: Tx) -> int:

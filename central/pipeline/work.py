@@ -9,25 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
+import structlog
 from msgspec.structs import replace
 
 from central.engine.book import Book
 from central.engine.effects import DueKind
 from central.engine.model import Alarm, AlarmState, Condition
 from central.engine.policy import Policy, family_channels
+from central.engine.window import Window, holds
 from central.forwarding import News
 from central.notifier.plan import Planned, Recipient
-from central.store import alarms, deliveries, due, folds, forward, leases, people, policies, sources
+from central.store import alarms, deliveries, due, folds, forward, leases, people, policies, sources, windows
 from central.store.alarms import Line
 from central.store.due import DueRow
-from central.store.errors import StoreConflict, StoreRefused
+from central.store.errors import StoreConflict, StoreDown, StoreRefused
 from central.store.people import Duty, People
 from central.store.pool import Tx
 from central.store.savepoint import at_once, in_one_go, savepoint
 from central.store.sources import Place, Source, Word
 
+_log = structlog.get_logger()
 T = TypeVar("T")
 _Key = tuple[str | None, str, Condition]
 """The gateway (None: the centre), the part and the condition of an alarm."""
@@ -59,6 +63,35 @@ async def together(tx: Tx, do: Callable[[Work], Awaitable[T]]) -> T:
     raise StoreConflict("another transaction opens the same alarms")
 
 
+async def all_or_each(
+    tx: Tx, ids: Sequence[int], do: Callable[[Work, Sequence[int]], Awaitable[int]], name: str
+) -> int:
+    """Let `do` work on all of these alarms together; when that fails, on each by itself. What it counted.
+
+    One that cannot be worked on hinders no other.
+    """
+    try:
+        return await together(tx, lambda work: do(work, ids))
+    except (StoreDown, StoreConflict):
+        raise
+    except Exception as error:  # noqa: BLE001 - one of them; the others must be seen to
+        _log.error("failed together", work=name, alarms=len(ids), error=f"{type(error).__name__}: {error}")
+    done = 0
+    for alarm in ids:
+        alone = partial(_alone, do=do, alarm=alarm)
+        try:
+            done += await together(tx, alone)
+        except (StoreDown, StoreConflict):
+            raise
+        except Exception as error:  # noqa: BLE001 - the other alarms must be seen to
+            _log.critical("failed", work=name, alarm=alarm, error=f"{type(error).__name__}: {error}")
+    return done
+
+
+async def _alone(work: Work, do: Callable[[Work, Sequence[int]], Awaitable[int]], alarm: int) -> int:
+    return await do(work, [alarm])
+
+
 class Work:
     """Reads through, writes behind: `write` sends what has gathered."""
 
@@ -81,6 +114,7 @@ class Work:
         self._people = People()
         self._told: dict[Duty, list[Recipient]] = {}
         self._book: Book | None = None
+        self._windows: dict[str, list[Window]] = {}
         self._lines: list[Line] = []
         self._known_due: set[int] = set()
         self._due: dict[due.Key, DueRow] = {}
@@ -273,9 +307,33 @@ class Work:
             self._told[duty] = self._people.told(duty, self.now)
         return self._told[duty]
 
+    async def person(self, worker: str) -> Recipient | None:
+        """One worker by name, whatever their hours; None when they are off duty or have no contact."""
+        contacts = (await deliveries.contacts(self.tx, [worker])).get(worker)
+        return Recipient(worker, contacts) if contacts else None
+
     async def policy(self, alarm: Alarm) -> Policy:
-        """The climb of an alarm."""
-        return await self.policy_for(alarm.condition, alarm.area, alarm.grid)
+        """The climb of an alarm, now."""
+        return await self.policy_of(alarm.condition, alarm.area, alarm.grid, alarm.part)
+
+    async def policy_of(self, condition: Condition, area: str, grid: str | None, part: str) -> Policy:
+        """The climb of a condition of a part at a place, now."""
+        policy = await self.policy_for(condition, area, grid)
+        return holds(policy, condition, await self.windows(part), self.now)
+
+    async def learn_windows(self, parts: Iterable[str]) -> None:
+        """Look up, once, which of these detectors somebody works on."""
+        unknown = {part for part in parts if part not in self._windows}
+        if unknown:
+            found = await windows.of_detectors(self.tx, unknown)
+            self._windows |= {part: found.get(part, []) for part in unknown}
+
+    async def windows(self, part: str) -> list[Window]:
+        """The windows of a detector that are open now; what is no detector has none."""
+        if part == "" or ":" in part:
+            return []
+        await self.learn_windows((part,))
+        return self._windows[part]
 
     async def policy_for(self, condition: Condition, area: str, grid: str | None) -> Policy:
         """The climb of a condition at a place."""

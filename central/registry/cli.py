@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from central.engine.model import Condition
 from central.engine.policy import Target
-from central.registry import commands, duty_commands
+from central.engine.window import WindowKind
+from central.registry import commands, duty_commands, window_commands
 from central.registry.check import ROLES
 
 DEFAULT_CONFIG = "/etc/smokewatch/central.toml"
@@ -36,6 +37,8 @@ examples:
   smokewatch-central admin policy simulate --grid xh-1 my.json  who would get what when, before it is saved
   smokewatch-central admin policy set --grid xh-1 --severity life my.json
   smokewatch-central admin report --month 2026-10 --format csv --output october.csv
+  smokewatch-central admin window open maintenance --detector d-0007 --why 清洗 --person w-tech \\
+      --ends 2026-10-01T12:00
   smokewatch-central admin new-epoch                            after the database was restored
 """
 
@@ -61,6 +64,7 @@ def add_commands(subparsers: Subparsers) -> Subparsers:
     _add_policies(_group(things, "policy", "who is told what when"))
     _add_shifts(_group(things, "shift", "who has a duty at which hours"))
     _add_leaves(_group(things, "leave", "who is away, and who stands in"))
+    _add_windows(_group(things, "window", "detectors that are worked on or out of service"))
     _listing(
         _group(things, "lane", "what is stored of each gateway's events"),
         "streams of events with their counts, to be held against `smokewatch-edge outbox`",
@@ -225,6 +229,28 @@ def _add_leaves(group: Subparsers) -> None:
     _work(add, duty_commands.leave_add)
     _listing(group, "leave that is not over", duty_commands.leave_list)
     _dropping(group, duty_commands.leave_drop)
+
+
+def _add_windows(group: Subparsers) -> None:
+    add = _parser(group, "open", "keep messages about faults of these detectors back; never smoke or heat")
+    add.add_argument("kind", choices=[*WindowKind])
+    add.add_argument(
+        "--detector", action="append", required=True, metavar="ID", help="by name; may be repeated"
+    )
+    add.add_argument("--why", required=True)
+    add.add_argument(
+        "--begins", metavar="TIME", help="such as 2026-10-01T08:00, China's clock (default: now)"
+    )
+    add.add_argument(
+        "--ends", required=True, metavar="TIME", help="of what is out of service: when to look again"
+    )
+    add.add_argument("--person", metavar="WORKER", help="who is on site, told of smoke at once")
+    _work(add, window_commands.window_open)
+    listing = _listing(group, "windows that are not over", window_commands.window_list)
+    listing.add_argument("--past", action="store_true", help="and the others")
+    end = _parser(group, "end", "end one before its time: what waited is told")
+    end.add_argument("number", type=int)
+    _work(end, window_commands.window_end)
 
 
 def _place(parser: argparse.ArgumentParser) -> None:

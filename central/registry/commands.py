@@ -304,6 +304,14 @@ async def _all(page: Callable[[str], Awaitable[list[dict[str, Any]]]]) -> list[d
     return found
 
 
+async def numbered(page: Callable[[int], Awaitable[list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """All rows of a table whose pages go by number: `page` gives those behind one."""
+    found: list[dict[str, Any]] = []
+    while more := await page(found[-1]["id"] if found else 0):
+        found += more
+    return found
+
+
 def _stage(row: dict[str, Any]) -> str:
     if row["config_version"] is None:
         return ""

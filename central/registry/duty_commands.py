@@ -14,7 +14,7 @@ import msgspec
 from central.engine.policy import CHINA
 from central.engine.policy_body import MAX_BYTES
 from central.registry import policies, rosters
-from central.registry.commands import FROM_WHERE, print_table, say
+from central.registry.commands import FROM_WHERE, numbered, print_table, say
 from central.registry.errors import Problem, RegistryError
 from central.registry.policies import Line
 from central.registry.rosters import Away, Shift
@@ -79,7 +79,7 @@ async def policy_drop(args: argparse.Namespace, store: Store) -> None:
 
 async def policy_simulate(args: argparse.Namespace, store: Store) -> None:
     """Who would get what when."""
-    at = None if args.at is None else _moment("--at", args.at)
+    at = None if args.at is None else moment("--at", args.at)
     async with store.transaction() as tx:
         found = await policies.simulate(
             tx,
@@ -127,10 +127,8 @@ async def shift_drop(args: argparse.Namespace, store: Store) -> None:
 
 async def shift_list(args: argparse.Namespace, store: Store) -> None:
     """The roster."""
-    found: list[dict[str, Any]] = []
     async with store.transaction() as tx:
-        while more := await rows.shifts(tx, after=found[-1]["id"] if found else 0, limit=_PAGE):
-            found += more
+        found = await numbered(lambda after: rows.shifts(tx, after=after, limit=_PAGE))
     names = ("id", "worker", "duty", "area", "grid", "weekdays", "begins", "ends", "from_day", "to_day")
     lines = [tuple(_plain(row[name]) for name in names) for row in found]
     print_table(args, found, names, lines)
@@ -140,8 +138,8 @@ async def leave_add(args: argparse.Namespace, store: Store) -> None:
     """A worker is away."""
     away = Away(
         worker=args.worker,
-        begins=_moment("--begins", args.begins),
-        ends=_moment("--ends", args.ends),
+        begins=moment("--begins", args.begins),
+        ends=moment("--ends", args.ends),
         substitute=args.substitute,
     )
     async with store.transaction() as tx:
@@ -158,10 +156,8 @@ async def leave_drop(args: argparse.Namespace, store: Store) -> None:
 
 async def leave_list(args: argparse.Namespace, store: Store) -> None:
     """Leave that is not over."""
-    found: list[dict[str, Any]] = []
     async with store.transaction() as tx:
-        while more := await rows.leaves(tx, after=found[-1]["id"] if found else 0, limit=_PAGE):
-            found += more
+        found = await numbered(lambda after: rows.leaves(tx, after=after, limit=_PAGE))
     names = ("id", "worker", "begins", "ends", "substitute")
     print_table(args, found, names, [tuple(row[name] for name in names) for row in found])
 
@@ -189,7 +185,8 @@ def _body(path: Path) -> bytes:
         raise _wrong(str(path), error.strerror or str(error), "Name a file with a policy as JSON.") from None
 
 
-def _moment(place: str, text: str) -> datetime:
+def moment(place: str, text: str) -> datetime:
+    """What was typed, by China's clock where it has no zone. Raises RegistryError."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

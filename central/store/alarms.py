@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from central.engine.model import Alarm, AlarmState, Cause, Condition, Disposition, Reason, Severity
+from central.engine.model import Alarm, AlarmState, Cause, Condition, Disposition, Grade, Reason, Severity
 from central.store.pool import Tx, ask
 from central.store.rows import rows
 from central.store.savepoint import in_one_go
@@ -79,6 +79,14 @@ class AlarmFacts:
     detail: Mapping[str, Any]
     """gateway_silent, bus_down: `homes` (labels) and `count` left unwatched; system: `text`."""
     residents: tuple[ResidentFacts, ...]
+    on_scene_at: datetime | None = None
+    offered_to: str | None = None
+    """Who was asked to take it over and has not answered."""
+    offered_name: str | None = None
+    offered_by_name: str | None = None
+    offered_at: datetime | None = None
+    grade: Grade = Grade.USUAL
+    """How much more speaks for a fire than the detector that called; `detail` has its `grounds`."""
 
     def without_residents(self) -> AlarmFacts:
         """The same for those who need not know who lives there."""
@@ -256,7 +264,9 @@ async def _fetch(tx: Tx, statement: str, **values: object) -> list[dict[str, Any
 
 
 def _alarm(row: dict[str, Any]) -> Alarm:
-    return Alarm(**_words(row))
+    # Columns of a newer database that this program does not know yet are none of its business.
+    known = {name: row[name] for name in Alarm.__struct_fields__}
+    return Alarm(**_words(known))
 
 
 def _words(row: dict[str, Any]) -> dict[str, Any]:
@@ -265,6 +275,7 @@ def _words(row: dict[str, Any]) -> dict[str, Any]:
         "condition": Condition(row["condition"]),
         "severity": Severity(row["severity"]),
         "state": AlarmState(row["state"]),
+        "grade": Grade(row["grade"]),
         "disposition": Disposition(row["disposition"]) if row["disposition"] else None,
         "cause": Cause(row["cause"]) if row["cause"] else None,
     }

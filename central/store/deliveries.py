@@ -35,6 +35,8 @@ class Standing:
     alarm_round: int
     acknowledged: bool
     disposed: bool
+    offered_to: str | None = None
+    """Who is asked to take it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,9 @@ def planned_of(row: dict[str, Any]) -> Planned:
 
 
 def _standing(row: dict[str, Any]) -> Standing:
-    return Standing(row["alarm_state"], row["alarm_round"], row["acknowledged"], row["disposed"])
+    return Standing(
+        row["alarm_state"], row["alarm_round"], row["acknowledged"], row["disposed"], row["offered_to"]
+    )
 
 
 def _claimed(row: dict[str, Any], until: datetime) -> Claimed:

@@ -46,6 +46,8 @@ class OpenAlarm:
     event_at: datetime
     acknowledged_at: datetime | None
     on_way_at: datetime | None
+    on_scene_at: datetime | None
+    grade: str
     address_known: bool
     late: bool
     grid_name: str | None
@@ -79,6 +81,19 @@ class PressedTest:
 
 
 @dataclass(frozen=True, slots=True)
+class Windowed:
+    """A building in which detectors are worked on or out of service."""
+
+    kind: str
+    building_name: str
+    grid_name: str
+    detectors: int
+    ends: datetime
+    overdue: bool
+    """Its end is past, and nobody has ended it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The whole at one moment."""
 
@@ -95,6 +110,8 @@ class Overview:
     silent: tuple[SilentGateway, ...]
     tests: tuple[PressedTest, ...]
     """Of the last half hour, the newest first, at most twelve."""
+    windows: tuple[Windowed, ...] = ()
+    """Those that lie open, and what is out of service past its date."""
 
     @property
     def detectors(self) -> int:
@@ -135,6 +152,8 @@ async def overview(tx: Tx, *, limit: int = 100) -> Overview:
         silent = await (await gateway_cursor.execute(_SQL["silent_gateways"])).fetchall()
     async with tx.conn.cursor(row_factory=class_row(PressedTest)) as test_cursor:
         tests = await (await test_cursor.execute(_SQL["tests"], {"now": tx.now})).fetchall()
+    async with tx.conn.cursor(row_factory=class_row(Windowed)) as window_cursor:
+        windows = await (await window_cursor.execute(_SQL["windows"], {"now": tx.now})).fetchall()
     centre = one(await (await tx.conn.execute(_SQL["centre"])).fetchone())
     count = one(await (await tx.conn.execute(_SQL["alarm_count"])).fetchone())
     return Overview(
@@ -149,6 +168,7 @@ async def overview(tx: Tx, *, limit: int = 100) -> Overview:
         alarms=tuple(alarms),
         silent=tuple(silent),
         tests=tuple(tests),
+        windows=tuple(windows),
     )
 
 

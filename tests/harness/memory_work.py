@@ -75,6 +75,14 @@ class MemoryWork(Work):
     async def learn_due(self, ids: Collection[int]) -> None:
         """All rows are known already."""
 
+    async def learn_windows(self, parts: Iterable[str]) -> None:
+        """Nobody works on a detector."""
+        self._windows |= {part: [] for part in parts}
+
+    async def person(self, worker: str) -> Recipient | None:
+        """Whoever is there now."""
+        return next((one for told in self.on_duty.values() for one in told if one.worker == worker), None)
+
     async def returned(self, gateway: str) -> datetime | None:
         """No gateway has just come back."""
 

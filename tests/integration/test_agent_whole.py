@@ -165,7 +165,7 @@ def _twins(bus: BusConfig, times: int) -> BusConfig:
 
 
 async def test_commands_are_done_once_or_refused_on_record(box: Box, far: Centre) -> None:
-    """Mute is written where writes are allowed; a repeat is not; what is not supported is said honestly."""
+    """Mute is written where writes are allowed; a repeat is not; what makes no sense is refused."""
     box.start()
     await eventually(lambda: far.of_kind(EventKind.SNAPSHOT), 15)
     pushed = _sealed(1, box.bus([1, 2], allow_writes=True), epoch=far.epoch)
@@ -181,7 +181,7 @@ async def test_commands_are_done_once_or_refused_on_record(box: Box, far: Centre
     await eventually(lambda: len(far.of_kind(EventKind.NOTE)) >= 4, 10)
     texts = [str(event.text) for event in far.of_kind(EventKind.NOTE)]
     assert any("mute" in text and "done" in text for text in texts)
-    assert any("walk_test" in text and "not supported" in text for text in texts)
+    assert any("walk_test" in text and "refused: name the detectors" in text for text in texts)
     assert any("poll_now" in text and "done" in text for text in texts)
     assert any("expired" in text for text in texts)
     assert len([request for request in box.slave.requests if request[1] == 6]) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,16 @@ from edge_agent.site import Site
 from tests.harness.slave import Pieces, PtySlave, framed, registers
 from tests.harness.store import Handed
 from tests.harness.wait import eventually
-from wire.messages import Action, BusConfig, Command, DetectorConfig, EventKind, GatewayConfig, Transport
+from wire.messages import (
+    Action,
+    BusConfig,
+    Command,
+    Condition,
+    DetectorConfig,
+    EventKind,
+    GatewayConfig,
+    Transport,
+)
 
 PROFILES = load_profiles()
 
@@ -50,7 +60,9 @@ class Bench:
             PROFILES, self.recorder, lambda _: None, time.monotonic, Kept(), self._spawn, lambda: None
         )
         prober = Prober(self.site, PROFILES, self.recorder)
-        self.commands = Commands(self.site, self.recorder, prober, self._spawn)
+        self.commands = Commands(
+            self.site, self.recorder, prober, self._spawn, lambda: int(time.monotonic() * 1000)
+        )
 
     async def start(self) -> None:
         self._spawn(self.recorder.run())
@@ -64,7 +76,7 @@ class Bench:
         )
         await self.site.start([bus], 300, None)
 
-    def order(self, action: Action, **about: str) -> Command:
+    def order(self, action: Action, **about: Any) -> Command:
         return Command(id="0" * 32, action=action, expires_ms=0, **about)
 
     async def close(self) -> None:
@@ -126,6 +138,17 @@ async def test_a_scan_of_a_bus_that_is_not_here_is_refused_on_record(bench: Benc
     """The centre learns which buses there are."""
     await bench.commands.carry_out(bench.order(Action.SCAN, bus="bus-9"))
     await eventually(lambda: [note for note in bench.notes if "watches bus-1" in note], 5)
+
+
+async def test_a_walk_test_marks_what_the_named_detectors_say_and_is_refused_for_others(bench: Bench) -> None:
+    """All or none; the outcome is on record."""
+    smoke = Observation(EventKind.ASSERT, Condition.SMOKE, "det-1")
+    for detectors, said in ((["det-1", "det-9"], "not here: det-9"), (["det-1"], "done: 1")):
+        assert bench.recorder.mark(smoke, int(time.monotonic() * 1000)).window is None
+        order = bench.order(Action.WALK_TEST, window="7", detectors=detectors, lasts_s=60.0)
+        await bench.commands.carry_out(order)
+        await eventually(lambda said=said: [note for note in bench.notes if said in note], 5)
+    assert bench.recorder.mark(smoke, int(time.monotonic() * 1000)).window == "7"
 
 
 async def test_identify_blinks_where_the_model_can_and_says_so_where_not(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -20,6 +21,7 @@ from central.config import BrokerSettings
 from central.ending import end
 from central.ingest import Ingest
 from central.intake import Intake
+from central.registry.windows import NewWindow, open_window
 from central.store.migrate import migrate
 from tests.harness.broker import Broker
 from tests.harness.database import Server
@@ -28,8 +30,10 @@ from tests.harness.wait import eventually
 from wire import codec
 from wire.messages import (
     Ack,
+    Action,
     Ask,
     Clock,
+    Command,
     Condition,
     EventBatch,
     EventKind,
@@ -52,6 +56,7 @@ class Gateway:
     client: aiomqtt.Client
     acks: list[Ack] = field(default_factory=list)
     configs: list[GatewayConfig] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
     alive: int = 0
 
     async def send(self, payload: bytes | EventBatch | ReadingBatch | Status, topic: str = EVENTS) -> None:
@@ -74,6 +79,8 @@ class Gateway:
                 self.acks.append(told)
             elif isinstance(told, GatewayConfig):
                 self.configs.append(told)
+            elif isinstance(told, Command):
+                self.commands.append(told)
 
 
 @asynccontextmanager
@@ -283,10 +290,10 @@ async def test_an_event_of_a_newer_version_is_isolated_stored_raw_and_passed(
         assert found == {"smoke", "system"}
 
 
-async def test_a_configuration_is_published_when_it_is_made_and_kept_by_the_broker(
+async def test_a_configuration_is_published_and_kept_by_the_broker_and_a_walk_test_is_told_once(
     town: Town, broker: Broker
 ) -> None:
-    """Retained; a gateway that connects later gets it too."""
+    """Retained, so that who connects later gets it too; the command is not, and ends with its minute."""
     sealed = codec.seal_config("e" * 32, 1, [])
     async with ingesting(town, broker):
         await town.do(
@@ -304,6 +311,26 @@ async def test_a_configuration_is_published_when_it_is_made_and_kept_by_the_brok
         await eventually(published, 10)
         async with gateway(broker) as far:
             await eventually(lambda: far.configs == [sealed], 10)
+            async with town.store.transaction() as tx:
+                ends = tx.now + timedelta(minutes=20)
+                new = NewWindow(
+                    kind="walk_test", detectors=("det-1",), why="年检", ends=ends, person="fitter"
+                )
+                number = await open_window(tx, new, by="test")
+            await eventually(lambda: far.commands, 10)
+            (told,) = far.commands
+            assert (told.action, told.window, told.detectors, told.lasts_s) == (
+                Action.WALK_TEST,
+                str(number),
+                ["det-1"],
+                1200.0,
+            )
+            assert told.id == (await town.one("SELECT id FROM gateway_command"))["id"]
+
+            async def noted() -> bool:
+                return not await town.rows("SELECT FROM gateway_command WHERE published_at IS NULL")
+
+            await eventually(noted, 10)
 
 
 async def test_a_broker_that_is_killed_and_wiped_is_called_again(town: Town, broker: Broker) -> None:

@@ -128,6 +128,45 @@ async def test_the_second_to_take_it_is_told_who_has_it(database: str):
             assert "我来处理" not in page
 
 
+async def test_it_is_handed_over_by_an_offer_and_a_yes_and_who_had_it_is_told(database: str):
+    """Until the yes nothing changes; the offered person's page has the button; the arrival has its time."""
+    async with opened(database) as store:
+        alarm = await smoking(store)
+        mine, other, desk = [await link_for(store, alarm, one) for one in ("w-zhang", "w-li", "w-duty")]
+        async with client(store) as http:
+            await http.post(f"/a/{mine}/acknowledge")
+            refused = await http.post(f"/a/{other}/offer", data={"to": "w-he"})
+            assert (refused.status_code, "不能转交" in refused.text) == (409, True)
+            page = (await http.get(f"/a/{mine}")).text
+            for words in ("转交他人", "李强", "何主任", "街道值班室", "我已到场"):
+                assert words in page, words
+            assert "孙芳" not in page
+            assert "吴师傅" not in page
+            stranger = await http.post(f"/a/{mine}/offer", data={"to": "w-sun"})
+            assert (stranger.status_code, "此人不负责该地点" in stranger.text) == (409, True)
+            asked = await http.post(f"/a/{mine}/offer", data={"to": "w-li", "remark": "我在医院"})
+            assert (asked.status_code, asked.headers["location"]) == (303, f"/a/{mine}?lang=zh&done=offer")
+            assert "由您处理" in (await http.get(f"/a/{mine}")).text
+            page = (await http.get(f"/a/{other}")).text
+            assert "张敏 请您接手处理" in page
+            assert (await http.post(f"/a/{other}/accept")).status_code == 303
+            assert (await http.post(f"/a/{other}/on-scene")).status_code == 303
+            assert "李强 正在处理" in (await http.get(f"/a/{mine}")).text
+            assert "由我接手（现由 李强 处理）" in (await http.get(f"/a/{desk}")).text
+        async with store.transaction() as tx:
+            told = await (
+                await tx.conn.execute("SELECT purpose, worker, step FROM delivery ORDER BY id")
+            ).fetchall()
+            facts = await alarms.describe(tx, alarm)
+            lines = await alarms.timeline(tx, alarm)
+        assert [tuple(row.values()) for row in told] == [("offer", "w-li", 1), ("owner", "w-zhang", 1)]
+        assert facts is not None
+        assert (facts.acknowledged_name, facts.on_scene_at is not None) == ("李强", True)
+        offered = next(line for line in lines if line.what == "offered")
+        assert (offered.who, offered.reason, offered.from_where[:5]) == ("w-zhang", "offered", "link ")
+        assert (offered.detail["to_name"], offered.detail["remark"]) == ("李强", "我在医院")
+
+
 async def test_a_link_shows_only_the_home_of_its_own_alarm(database: str):
     """Two alarms, two homes: neither link shows the other's."""
     async with opened(database) as store:

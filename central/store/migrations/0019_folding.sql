@@ -1,4 +1,4 @@
--- depends: 0016_sweep
+-- depends: 0018_windows
 -- One fault, one message: which alarms are not told because another stands for them, and since when things are back.
 
 CREATE TABLE fold (

@@ -1,4 +1,4 @@
--- depends: 0016_sweep
+-- depends: 0022_onlookers
 -- How far the server's clock had come: who finds it earlier than this knows that it was set back.
 
 CREATE TABLE clock_seen (

@@ -69,25 +69,30 @@ SELECT nextval(pg_get_serial_sequence('alarm', 'id')) AS id FROM generate_series
 INSERT INTO alarm (id, condition, severity, area, grid, building, household, placement, gateway, part, address_known,
                    state, round, late, opened_at, event_at, event, cleared_at, acknowledged_at,
                    acknowledged_by, on_way_at, closed_at, closed_by, disposition, cause, remark,
-                   linked_to, detail)
+                   linked_to, detail, on_scene_at, offered_to, offered_by, offered_at, handovers, grade, verify_at)
 OVERRIDING SYSTEM VALUE
 SELECT id, condition, severity, area, grid, building, household, placement, gateway, part, address_known, state,
        round, late, opened_at, event_at, event, cleared_at, acknowledged_at, acknowledged_by, on_way_at,
-       closed_at, closed_by, disposition, cause, remark, linked_to, detail
+       closed_at, closed_by, disposition, cause, remark, linked_to, detail, on_scene_at, offered_to, offered_by,
+       offered_at, handovers, grade, verify_at
 FROM json_to_recordset(%(rows)s::json) AS r (id bigint, condition text, severity text, area text, grid text, building text, household text, placement bigint,
     gateway text, part text, address_known boolean, state text, round int, late boolean, opened_at timestamptz,
     event_at timestamptz, event bigint, cleared_at timestamptz, acknowledged_at timestamptz, acknowledged_by text,
     on_way_at timestamptz, closed_at timestamptz, closed_by text, disposition text, cause text, remark text,
-    linked_to bigint, detail jsonb)
+    linked_to bigint, detail jsonb, on_scene_at timestamptz, offered_to text, offered_by text, offered_at timestamptz,
+    handovers int, grade text, verify_at timestamptz)
 ON CONFLICT (coalesce(gateway, ''), part, condition) WHERE state <> 'closed' DO NOTHING
 
 -- name: save
 UPDATE alarm SET state = r.state, round = r.round, cleared_at = r.cleared_at, acknowledged_at = r.acknowledged_at,
     acknowledged_by = r.acknowledged_by, on_way_at = r.on_way_at, closed_at = r.closed_at, closed_by = r.closed_by,
-    disposition = r.disposition, cause = r.cause, remark = r.remark, detail = r.detail
+    disposition = r.disposition, cause = r.cause, remark = r.remark, detail = r.detail,
+    on_scene_at = r.on_scene_at, offered_to = r.offered_to, offered_by = r.offered_by, offered_at = r.offered_at,
+    handovers = r.handovers, grade = r.grade, verify_at = r.verify_at
 FROM json_to_recordset(%(rows)s::json) AS r (id bigint, state text, round int, cleared_at timestamptz,
     acknowledged_at timestamptz, acknowledged_by text, on_way_at timestamptz, closed_at timestamptz, closed_by text,
-    disposition text, cause text, remark text, detail jsonb)
+    disposition text, cause text, remark text, detail jsonb, on_scene_at timestamptz, offered_to text,
+    offered_by text, offered_at timestamptz, handovers int, grade text, verify_at timestamptz)
 WHERE alarm.id = r.id
 
 -- name: log
@@ -112,7 +117,9 @@ SELECT a.id, a.condition, a.severity, a.state, a.round, a.late, a.address_known,
     a.household, h.unit, h.floor, h.room, p.spot, a.gateway, gw.name AS gateway_name, a.part,
     a.opened_at, a.event_at, a.cleared_at, a.acknowledged_at, a.acknowledged_by,
     coalesce(wa.name, a.acknowledged_by) AS acknowledged_name, a.on_way_at, a.closed_at, a.closed_by,
-    coalesce(wc.name, a.closed_by) AS closed_name, a.disposition, a.cause, a.remark, a.linked_to, a.detail
+    coalesce(wc.name, a.closed_by) AS closed_name, a.disposition, a.cause, a.remark, a.linked_to, a.detail,
+    a.on_scene_at, a.offered_to, coalesce(wo.name, a.offered_to) AS offered_name,
+    coalesce(wb.name, a.offered_by) AS offered_by_name, a.offered_at, a.grade
 FROM alarm a
 LEFT JOIN area ar ON ar.id = a.area
 LEFT JOIN grid g ON g.id = a.grid
@@ -123,6 +130,8 @@ LEFT JOIN placement p ON p.id = a.placement
 LEFT JOIN gateway gw ON gw.id = a.gateway
 LEFT JOIN worker wa ON wa.id = a.acknowledged_by
 LEFT JOIN worker wc ON wc.id = a.closed_by
+LEFT JOIN worker wo ON wo.id = a.offered_to
+LEFT JOIN worker wb ON wb.id = a.offered_by
 WHERE a.id = ANY (%(ids)s::bigint[])
 
 -- name: residents

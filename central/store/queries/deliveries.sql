@@ -58,7 +58,7 @@ WITH people AS (
 SELECT t.id, t.key, t.alarm, t.purpose, t.round, t.step, t.worker, t.rank, t.channel, t.address, t.urgent,
     t.attempts AS number, t.made_at, w.language, w.role, w.active AS worker_active,
     a.state AS alarm_state, a.round AS alarm_round, a.acknowledged_at IS NOT NULL AS acknowledged,
-    a.disposition IS NOT NULL AS disposed
+    a.disposition IS NOT NULL AS disposed, a.offered_to
 FROM taken t JOIN alarm a ON a.id = t.alarm JOIN worker w ON w.id = t.worker
 ORDER BY t.urgent DESC, t.due_at, t.id
 
@@ -91,7 +91,7 @@ WHERE id = ANY (%(deliveries)s)
 
 -- name: lock
 SELECT d.state, d.attempts, a.state AS alarm_state, a.round AS alarm_round,
-    a.acknowledged_at IS NOT NULL AS acknowledged, a.disposition IS NOT NULL AS disposed
+    a.acknowledged_at IS NOT NULL AS acknowledged, a.disposition IS NOT NULL AS disposed, a.offered_to
 FROM delivery d JOIN alarm a ON a.id = d.alarm WHERE d.id = %(delivery)s FOR UPDATE OF d
 
 -- name: mark

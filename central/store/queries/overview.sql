@@ -19,7 +19,7 @@ ORDER BY c.id, g.id
 -- name: alarms
 -- Open alarms without anything personal: neither a name nor a door.
 SELECT a.id, a.condition, a.severity, a.state, a.round, a.opened_at, a.event_at, a.acknowledged_at, a.on_way_at,
-       a.address_known, a.late, g.name AS grid_name, b.name AS building_name, a.gateway,
+       a.on_scene_at, a.grade, a.address_known, a.late, g.name AS grid_name, b.name AS building_name, a.gateway,
        coalesce(nullif(gw.name, ''), a.gateway) AS gateway_name, a.area, a.grid, a.building
 FROM alarm a
 LEFT JOIN grid g ON g.id = a.grid
@@ -50,6 +50,18 @@ FROM alarm a LEFT JOIN grid g ON g.id = a.grid LEFT JOIN building b ON b.id = a.
 WHERE a.condition = 'test' AND a.opened_at > %(now)s - interval '30 minutes'
 ORDER BY a.opened_at DESC, a.id DESC LIMIT 12
 
+-- name: windows
+-- Where detectors are worked on or out of service now. Neither a name nor a door.
+SELECT w.kind, b.name AS building_name, g.name AS grid_name, count(*) AS detectors, w.ends, w.ends <= %(now)s AS overdue
+FROM notice_window w
+JOIN notice_window_detector d ON d.notice_window = w.id
+JOIN placement p ON p.detector = d.detector AND p.to_at IS NULL
+JOIN household h ON h.id = p.household
+JOIN building b ON b.id = h.building
+JOIN grid g ON g.id = b.grid
+WHERE w.ended_at IS NULL AND w.begins <= %(now)s AND (w.ends > %(now)s OR w.kind = 'out_of_service')
+GROUP BY w.id, b.id, g.id ORDER BY w.ends, w.id, b.id LIMIT 24
+
 -- name: centre
 -- When ingest last heard anything at all, the streets' names, how many gateways there are.
 SELECT (SELECT max(heard_at) FROM ear) AS heard_at,
@@ -79,7 +91,7 @@ SELECT EXISTS (
 -- Alarms without anything personal, the newest first, older than `before`.
 SELECT a.id, a.condition, a.severity, a.state, a.round, a.late, a.area, a.grid, a.building, a.gateway, a.part,
        a.address_known, a.opened_at, a.event_at, a.cleared_at, a.acknowledged_at, a.acknowledged_by, a.on_way_at,
-       a.closed_at, a.closed_by, a.disposition, a.cause
+       a.closed_at, a.closed_by, a.disposition, a.cause, a.on_scene_at, a.offered_to, a.grade
 FROM alarm a
 WHERE (%(before)s::bigint IS NULL OR a.id < %(before)s) AND (a.state = 'closed') = %(closed)s
 ORDER BY a.id DESC LIMIT %(limit)s

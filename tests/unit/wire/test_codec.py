@@ -273,6 +273,7 @@ def test_a_digest_names_the_whole_content_and_only_that():
         "value": 0.5,
         "states": {},
         "text": "t",
+        "window": "7",
     }
     assert set(changes) == set(Event.__struct_fields__)
     base = {"seq": 1, "kind": EventKind.CANARY, "at_ms": 1, "mono_ms": 1}

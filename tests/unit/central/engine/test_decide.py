@@ -396,7 +396,8 @@ def test_whatever_happens_a_smoke_alarm_ends_by_a_persons_disposition_only(
             case ("see", seen, older, same):
                 desk.see(seen, older=older, same_source=same)
             case ("act", kind, who, given_words):
-                done = Act(kind, Disposition.REAL_FIRE if given_words else None, remark="because")
+                words = Disposition.REAL_FIRE if given_words else None
+                done = Act(kind, words, remark="because", to="li" if who == "wang" else "wang")
                 if before is not None:
                     try:
                         desk.act(done, who)

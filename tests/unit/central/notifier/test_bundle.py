@@ -15,7 +15,7 @@ PLANS = st.lists(
         Planned,
         key=st.uuids().map(str),
         alarm=st.integers(1, 9),
-        purpose=st.sampled_from(["alarm", "disposition", "cleared", "closed"]),
+        purpose=st.sampled_from(["alarm", "disposition", "cleared", "closed", "offer", "owner", "raised"]),
         round=st.just(1),
         step=st.integers(0, 3),
         worker=st.sampled_from(["w-1", "w-2"]),

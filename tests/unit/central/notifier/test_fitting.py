@@ -99,6 +99,9 @@ def test_the_english_template_is_taken_for_english_and_the_chinese_where_there_i
     assert chosen({"alarm": zh, "alarm_en": en}, english) is en
     assert chosen({"alarm": zh}, english) is zh
     assert chosen({"closed": zh}, one) is None
+    offer = replace(one, purpose="offer")
+    assert chosen({"alarm": zh}, offer) is zh, "an offer without words of its own goes out as an alarm"
+    assert chosen({"alarm": zh, "offer": en}, offer) is en
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec import structs
 
-from central.engine.model import AlarmState, Condition, Disposition, Severity
+from central.engine.model import AlarmState, Condition, Disposition, Grade, Ground, Severity
 from central.notifier import words
 from central.notifier.facts import Facts
 from central.notifier.fitting import WORDS
@@ -135,6 +135,24 @@ def test_the_same_in_english() -> None:
             "nobody has said what it was",
         ),
         (
+            {"acknowledged_by": "wang", "offered_by_name": "李网格"},
+            structs.replace(PLANNED, purpose="offer"),
+            "李网格 请您接手处理",
+            "李网格 asks you to take it over",
+        ),
+        (
+            {"acknowledged_by": "wang", "acknowledged_name": "王网格"},
+            structs.replace(PLANNED, purpose="owner"),
+            "现由 王网格 处理",
+            "王网格 has it now",
+        ),
+        (
+            {"acknowledged_by": PLANNED.worker, "acknowledged_name": "张网格"},
+            structs.replace(PLANNED, purpose="owner"),
+            "仍由您处理",
+            "you still have it",
+        ),
+        (
             {"disposition": Disposition.FALSE_ALARM, "state": AlarmState.CLOSED},
             structs.replace(PLANNED, purpose="closed"),
             "结果：误报",
@@ -203,7 +221,7 @@ def test_a_silent_gateway_names_the_homes_left_unwatched() -> None:
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("purpose", ["alarm", "disposition", "cleared", "closed"])
+@pytest.mark.parametrize("purpose", ["alarm", "disposition", "cleared", "closed", "offer", "owner", "raised"])
 @pytest.mark.parametrize("condition", list(Condition))
 def test_every_condition_has_words_even_when_nothing_else_is_known(
     condition: Condition, purpose: str, language: str
@@ -221,6 +239,19 @@ def test_every_condition_has_words_even_when_nothing_else_is_known(
     assert message.title.strip()
     assert "None" not in message.title + message.text
     assert all(line.strip() for line in message.text.splitlines())
+
+
+def test_what_makes_it_graver_is_said_and_what_it_says_of_people_only_to_whom_may_know() -> None:
+    """The group that reads along learns of the second detector, not of the bed."""
+    detail = {"grounds": [ground.value for ground in Ground]}
+    facts = replace(FACTS, grade=Grade.GRAVE, detail=detail)
+    message = render(PLANNED, facts, ZH)
+    assert "警情升级：同楼另有探测器报警、烟雾与高温同时报警、室温上升" in message.text
+    assert "住户卧床" in message.text
+    assert "住户卧床" not in message.open_text
+    assert "同楼另有探测器报警" in message.open_text
+    assert "GRAVER: another detector" in render(PLANNED, facts, EN).text
+    assert "住户卧床" not in render(PLANNED, facts.without_residents(), ZH).text
 
 
 def test_every_word_has_both_languages() -> None:

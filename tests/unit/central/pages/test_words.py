@@ -40,8 +40,9 @@ def test_every_word_of_the_engine_can_be_shown(group: str, words: type):
 
 def test_every_line_the_log_may_hold_can_be_shown():
     """What decide writes as the name of what happened."""
-    text = Path(central.engine.decide.__file__).read_text("utf-8")
-    said = set(re.findall(r', "([a-z_]+)"\)', text)) | {"told", "skipped", "nobody_reachable"}
+    engine = Path(central.engine.decide.__file__).parent
+    text = "".join((engine / f"{name}.py").read_text("utf-8") for name in ("decide", "owner"))
+    said = set(re.findall(r', "([a-z_]+)"\)', text)) | {"told", "skipped", "nobody_reachable", "raised"}
     said &= {word for word in said if not hasattr(Condition, word.upper())}
     assert len(said) >= 9
     assert sorted(word for word in said if f"what.{word}" not in catalogue("zh")) == []
@@ -54,7 +55,20 @@ def test_every_key_that_a_template_names_exists_and_every_key_is_named():
     )
     named = set(re.findall(r"\bt\('([a-z_.]+)'[,)]", source))
     assert sorted(named - set(catalogue("zh"))) == []
-    grouped = ("condition.", "state.", "disposition.", "cause.", "what.", "age.", "done.", "error.")
+    grouped = (
+        "condition.",
+        "state.",
+        "disposition.",
+        "cause.",
+        "what.",
+        "age.",
+        "done.",
+        "error.",
+        "grade.",
+        "ground.",
+        "window.",
+        "work.",
+    )
     assert sorted(key for key in catalogue("zh") if key not in named and not key.startswith(grouped)) == []
 
 
