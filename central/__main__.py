@@ -20,6 +20,7 @@ import structlog
 
 from central.config import ConfigError, Settings, read_settings
 from central.registry.cli import CONFIG_VARIABLE, DEFAULT_CONFIG, add_commands
+from central.report_command import add_report
 
 _EXAMPLES = f"""\
 examples:
@@ -27,6 +28,7 @@ examples:
   smokewatch-central migrate                      bring the database up to date
   smokewatch-central serve --config central.toml  all roles in one process
   smokewatch-central ingest                       one role in a process of its own
+  smokewatch-central auditor                      what watches all of these, also on another machine
   smokewatch-central forecast                     how large the database will become
   smokewatch-central import places/               read the registry's CSV files
   smokewatch-central admin --help                 gateways, detectors, people, tokens
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     try:
-        if args.command in _ROLE_HELP:
+        if args.command in _ROLE_HELP or args.command == "auditor":
             return _run(args)
         if args.command == "migrate":
             return _migrate(args)
@@ -82,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
         role = commands.add_parser(name, help=text, description=text)
         add_config_argument(role)
         role.add_argument("--migrate", action="store_true", help="apply pending migrations first")
+    auditing = commands.add_parser(
+        "auditor",
+        help="prove again and again that messages get out, and shout when they do not",
+        description="Watch the other roles from a process of its own, and tell by the channels of [auditor].",
+    )
+    add_config_argument(auditing)
     migrating = commands.add_parser(
         "migrate",
         help="bring the database up to date",
@@ -103,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         "check-config", help="say what is wrong with the configuration", description="Check the file."
     )
     add_config_argument(checking)
-    add_commands(commands)
+    add_report(add_commands(commands))
     return parser
 
 
@@ -132,7 +140,10 @@ def _run(args: argparse.Namespace) -> int:
     async def go() -> None:
         stop = asyncio.Event()
         app.stop_on_signals(stop)
-        await app.run(settings, roles, os.environ, stop=stop, migrate_first=args.migrate)
+        if args.command == "auditor":
+            await app.run_auditor(settings, os.environ, stop=stop)
+        else:
+            await app.run(settings, roles, os.environ, stop=stop, migrate_first=args.migrate)
 
     try:
         asyncio.run(go())
@@ -208,11 +219,18 @@ def _forecast(args: argparse.Namespace) -> int:
 
 def _check_config(args: argparse.Namespace) -> int:
     settings = _settings(args)
+    from central.emergency import build_emergency, read_auditor
     from central.notifier.callbacks import read_callbacks
     from central.notifier.channels import build_channels
 
-    channels = build_channels(settings, os.environ, lambda: datetime.fromtimestamp(0, UTC))
+    def no_clock() -> datetime:
+        return datetime.fromtimestamp(0, UTC)
+
+    channels = build_channels(settings, os.environ, no_clock)
     callbacks = read_callbacks(settings)
+    auditor = read_auditor(settings, os.environ)
+    if auditor is not None:
+        build_emergency(settings, auditor, os.environ, no_clock)
     print(f"{settings.path}: good")
     print(
         f"  broker    {settings.broker.host}:{settings.broker.port}{' (TLS)' if settings.broker.tls else ''}"
@@ -222,6 +240,12 @@ def _check_config(args: argparse.Namespace) -> int:
     for name, callback in callbacks.items():
         proof = "" if callback.signed else "/<token>"
         print(f"  callback  {settings.http.public_url}/callbacks/{name}{proof}")
+    if auditor is None:
+        print("  auditor   none: nobody watches the watch (docs/howto/watch-the-watch.md)")
+    else:
+        ways = ", ".join(f"{call.address} by {call.channel}" for call in auditor.calls)
+        switch = "a dead-man's switch" if auditor.dead_man_url else "no dead-man's switch"
+        print(f"  auditor   calls {ways}; {switch}")
     return 0
 
 

@@ -14,7 +14,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -23,7 +23,10 @@ import uvicorn
 from central import answering, metrics, receipt_watch, systemd, transmitters
 from central.answering import Answering
 from central.api.main import create_app
+from central.auditor import LOOPS, Auditor
 from central.config import Settings
+from central.dead_man import DeadMan
+from central.emergency import build_emergency, read_auditor
 from central.ending import end
 from central.forwarder import Forwarder
 from central.health import Health
@@ -34,9 +37,12 @@ from central.listening import Listening
 from central.notifier.callbacks import read_callbacks, waits
 from central.notifier.channels import build_channels
 from central.notifier.channels.gsm import Gsm
+from central.presence import NAME as PRESENCE
+from central.presence import Presence
 from central.proof import WorkerProof
 from central.receipt_watch import ReceiptWatch
 from central.store.errors import StoreConflict, StoreDown, StoreError, StoreNewer
+from central.store.jobs import AUDITOR, INGEST, WORKER
 from central.store.migrate import migrate, pending
 from central.store.pool import Store
 from central.transmitters import Transmitters
@@ -85,7 +91,7 @@ async def run(
         loops: dict[str, Callable[[], Awaitable[None]]] = {}
         health.add_check("database", lambda: _database(store))
         if "ingest" in roles:
-            proof = WorkerProof(store, time.monotonic, health.beat)
+            proof = WorkerProof(store, time.monotonic, health.beat, audited=bool(settings.auditor))
             health.expect("proof", _TURN_S)
             loops["proof"] = proof.run
             ingest = Ingest(
@@ -126,33 +132,84 @@ async def run(
             health_of_ticks = {"due": _TURN_S, "sweep": _TURN_S, "figures": _TURN_S}
             for tick, allowed_s in health_of_ticks.items():
                 health.expect(f"jobs {tick}", allowed_s)
-            loops["jobs"] = lambda: Jobs(store, settings.jobs, _wall, health.beat, load_profiles()).run()
+            parts = [WORKER, INGEST, *([AUDITOR] if settings.auditor else [])]
+            loops["jobs"] = lambda: Jobs(
+                store, settings.jobs, _wall, health.beat, load_profiles(), parts
+            ).run()
         if roles & {"worker", "jobs"}:  # the worker's process too: it is there when that of the jobs is not
             health.expect(NAME, _TURN_S)
             loops[NAME] = JobWatch(store, health.beat).run
+        if roles & {WORKER, INGEST}:
+            health.expect(PRESENCE, _TURN_S)
+            loops[PRESENCE] = Presence(store, roles, lambda: health.live().ok, health.beat).run
         if listener is not None:
             api = _Api(store, settings, health, listener)
             loops["api"] = api.run
         await store.open()
-        tasks = [asyncio.create_task(_supervise(name, loop), name=name) for name, loop in loops.items()]
-        tasks.append(asyncio.create_task(_report(health, environment), name="report"))
-        _log.info("started", roles=sorted(roles))
-        started(health)
-        await stop.wait()
-        _log.info("stopping")
-        systemd.notify(environment, "STOPPING=1")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_S):
-                for task in await end(tasks, patience_s=_PATIENCE_S, within_s=_STOP_S - 0.5):
-                    stack = [f"{frame.f_code.co_qualname}:{frame.f_lineno}" for frame in task.get_stack()]
-                    _log.error("a loop does not end", loop=task.get_name(), stack=stack)
-                for channel in channels.values():
-                    await channel.close()
-                await store.close()
-        _log.info("stopped")
+        closing = [*(channel.close for channel in channels.values()), store.close]
+        await _until(stop, loops, health, environment, closing, lambda: started(health), sorted(roles))
     finally:
         if listener is not None:
             listener.close()
+
+
+async def run_auditor(
+    settings: Settings,
+    environment: Mapping[str, str],
+    *,
+    stop: asyncio.Event,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """Run the auditor until `stop` is set. It waits for nothing: what is away is what it is there to tell.
+
+    Raises StartError when the file has no table `[auditor]`, and ConfigError.
+    """
+    wanted = read_auditor(settings, environment)
+    if wanted is None:
+        raise StartError(
+            f"{settings.path}: auditor: there is no such table: add [auditor] with whom to call when the rest"
+            " fails (docs/howto/watch-the-watch.md)"
+        )
+    health = Health(time.monotonic)
+    store = Store(wanted.dsn, name="auditor", max_connections=2)
+    emergency = build_emergency(settings, wanted, environment, _wall)
+    dead_man = None if wanted.dead_man_url is None else DeadMan(wanted.dead_man_url)
+    if dead_man is None:
+        _log.warning("no dead-man's switch: nobody notices when this whole machine is gone")
+    for loop in LOOPS:
+        health.expect(loop, _TURN_S)
+    auditor = Auditor(store, emergency, dead_man, wanted.again_s, time.monotonic, health.beat)
+    health.add_check("proof", auditor.trouble)
+    await store.open()
+    closing = [emergency.close, *([] if dead_man is None else [dead_man.close]), store.close]
+    await _until(stop, {"auditor": auditor.run}, health, environment, closing, started, ["auditor"])
+
+
+async def _until(
+    stop: asyncio.Event,
+    loops: Mapping[str, Callable[[], Awaitable[None]]],
+    health: Health,
+    environment: Mapping[str, str],
+    closing: Sequence[Callable[[], Awaitable[None]]],
+    started: Callable[[], None],
+    roles: list[str],
+) -> None:
+    """Supervise the loops until `stop` is set, then end them within 5 s and close what they used."""
+    tasks = [asyncio.create_task(_supervise(name, loop), name=name) for name, loop in loops.items()]
+    tasks.append(asyncio.create_task(_report(health, environment), name="report"))
+    _log.info("started", roles=roles)
+    started()
+    await stop.wait()
+    _log.info("stopping")
+    systemd.notify(environment, "STOPPING=1")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_S):
+            for task in await end(tasks, patience_s=_PATIENCE_S, within_s=_STOP_S - 0.5):
+                stack = [f"{frame.f_code.co_qualname}:{frame.f_lineno}" for frame in task.get_stack()]
+                _log.error("a loop does not end", loop=task.get_name(), stack=stack)
+            for close in closing:
+                await close()
+    _log.info("stopped")
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

@@ -143,6 +143,8 @@ class Settings:
     transmitters: TransmittersSettings | None = None
     channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """The tables below `[channels]` as they stand; `central.notifier.channels.build_channels` reads them."""
+    auditor: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The table `[auditor]` as it stands; `central.emergency.read_auditor` reads it. Empty: there is none."""
 
 
 _Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -231,6 +233,7 @@ class _File(Struct, frozen=True):
     forward: list[_Forward] = []
     transmitters: _Transmitters | None = None
     channels: dict[str, dict[str, Any]] = {}
+    auditor: dict[str, Any] = {}
 
 
 _TABLES: Mapping[str, type[Struct]] = {
@@ -284,6 +287,7 @@ def read_settings(path: Path, environment: Mapping[str, str]) -> Settings:
         forward=_forward(path, file.forward),
         transmitters=None if file.transmitters is None else _transmitters(path, file.transmitters),
         channels=file.channels,
+        auditor=file.auditor,
     )
 
 

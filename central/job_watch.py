@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,22 +15,13 @@ from central import metrics
 from central.pipeline.job_health import judge_jobs
 from central.store import jobs
 from central.store.errors import StoreError
-from central.store.jobs import Job
 from central.store.pool import Store
 
 LOOK_S = 20.0
 LOOKS = 3
 """Overdue in so many looks in a row."""
-MISSED = 3
-"""So many periods without success are too many."""
-AT_LEAST = timedelta(seconds=60)
 NAME = "job watch"
 _log = structlog.get_logger()
-
-
-def is_overdue(job: Job, now: datetime) -> bool:
-    """Whether a job has missed too many of its periods."""
-    return job.every is not None and now - job.succeeded_at > max(MISSED * job.every, AT_LEAST)
 
 
 class JobWatch:
@@ -62,7 +52,7 @@ class JobWatch:
         """Look once; returns the names of the jobs that are stuck. Raises StoreError."""
         async with self._store.transaction() as tx:
             known = await jobs.on_record(tx)
-            late = {job.name for job in known if is_overdue(job, tx.now)}
+            late = {job.name for job in known if jobs.is_overdue(job, tx.now)}
             counts = {name: self._overdue.get(name, 0) + 1 for name in late}
             stuck = [job for job in known if counts.get(job.name, 0) >= LOOKS]
             await judge_jobs(tx, stuck, [job for job in known if job.name not in late])

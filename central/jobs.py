@@ -7,7 +7,7 @@ only looks. A tick that is missed or raises costs nothing but its own delay.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -16,7 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from central import metrics, pipeline
 from central.config import JobsSettings
-from central.store import alarms, deliveries, pace, people, receipts, replies, retention, trends
+from central.store import alarms, clock, deliveries, pace, people, receipts, replies, retention, trends
 from central.store import jobs as records
 from central.store.errors import StoreError
 from central.store.links import forget_links
@@ -26,6 +26,8 @@ from device_profiles.schema import Profile
 
 DUE_S = 1.0
 SWEEP_S = 2.0
+SETTLE_S = 20.0
+_DUE_ROUNDS = 10
 VERIFY_S = 1.0
 FIGURES_S = 5.0
 MINUTES_S = 30.0
@@ -50,12 +52,15 @@ class Jobs:
         wall: Callable[[], datetime],
         beat: Callable[[str], None] = lambda _tick: None,
         profiles: Mapping[str, Profile] | None = None,
+        parts: Collection[str] = (),
     ) -> None:
         """`beat` is called with the tick's name whenever it has ended, well or not.
 
         `profiles` say at which values models call for help; without them the rules that need it are silent.
+        `parts` are the processes beside this one that are to leave their progress in the rows.
         """
         self._profiles = profiles or {}
+        self._parts = dict.fromkeys(parts, records.PARTS_S)
         self._store = store
         self._settings = settings
         self._wall = wall
@@ -73,6 +78,7 @@ class Jobs:
         return {
             "due": DUE_S,
             "sweep": SWEEP_S,
+            "settle": SETTLE_S,
             "verify": VERIFY_S,
             "figures": FIGURES_S,
             "keeping": KEEPING_S,
@@ -88,6 +94,7 @@ class Jobs:
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "due": self._due,
             "sweep": self._sweep,
+            "settle": self._settle,
             "verify": self._verify,
             "figures": self._figures,
             "keeping": self._keeping,
@@ -157,7 +164,7 @@ class Jobs:
         """Put on record which jobs there are, for whoever watches them: central/job_watch.py."""
         if not self._expected:
             async with self._store.transaction() as tx:
-                await records.expect(tx, self.ticks)
+                await records.expect(tx, {**self.ticks, **self._parts})
             self._expected = True
 
     def _say(self, name: str, kind: str, text: str) -> None:
@@ -167,14 +174,26 @@ class Jobs:
         self._failing[name] = kind
 
     async def _due(self) -> None:
+        """What has waited for one moment, such as a fifth of a city's gateways, must not take minutes."""
+        async with self._store.transaction() as tx:
+            if by := await clock.mend(tx):
+                _log.error("the server's clock was set back; what waits was shifted", by_s=by.total_seconds())
         async with self._store.transaction() as tx:
             await pipeline.run_held(tx)
-        async with self._store.transaction() as tx:
-            await pipeline.run_due(tx)
+        for _ in range(_DUE_ROUNDS):
+            async with self._store.transaction() as tx:
+                if await pipeline.run_due(tx) < pipeline.DUE_AT_ONCE:
+                    return
 
     async def _sweep(self) -> None:
         async with self._store.transaction() as tx:
             await pipeline.sweep(tx)
+
+    async def _settle(self) -> None:
+        more = True
+        while more:
+            async with self._store.transaction() as tx:
+                more = await pipeline.settle(tx)
 
     async def _verify(self) -> None:
         async with self._store.transaction() as tx:

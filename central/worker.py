@@ -380,8 +380,8 @@ def why_needless(planned: Planned, standing: Standing) -> str | None:
         return None
     if planned.purpose == "offer":
         return None if standing.offered_to == planned.worker else "it is not offered to this person any more"
-    if standing.alarm_round != planned.round:
-        return "a newer round of the alarm has begun"
+    if standing.alarm_round != planned.round and (planned.step == 0 or planned.purpose != "alarm"):
+        return "a newer round of the alarm has begun"  # it tells the first again, and only them
     if planned.purpose == "raised":
         return None
     if planned.purpose == "disposition":

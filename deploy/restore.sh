@@ -8,9 +8,10 @@
 # the tables if it may create databases. That role must exist; all that is restored belongs to it again.
 # The backup is restored under a name that no program knows, brought up to date, and given a new epoch. Only then
 # does it get its name: nobody can speak for it under the epoch of the one that was lost.
+# Grants to other roles are not restored, as these may not exist here: run deploy/auditor-role.sql again.
 # SMOKEWATCH_CENTRAL: the program, when it is not found as smokewatch-central.
 set -eu
-[ $# -eq 3 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -eq 3 ] || { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 file=$1
 name=$2
 config=$3
@@ -51,10 +52,10 @@ if printf '%s\n' "$listed" | grep -q ' EXTENSION - timescaledb'; then
     inside "CREATE EXTENSION timescaledb" ||
         { echo "restore: this backup is of TimescaleDB, and this server has none of that version" >&2; exit 1; }
     inside "SELECT timescaledb_pre_restore()"
-    pg_restore --exit-on-error --no-comments --dbname="$staging" "$file"
+    pg_restore --exit-on-error --no-acl --no-comments --dbname="$staging" "$file"
     inside "SELECT timescaledb_post_restore()"
 else
-    pg_restore --exit-on-error --single-transaction --no-comments --dbname="$staging" "$file"
+    pg_restore --exit-on-error --single-transaction --no-acl --no-comments --dbname="$staging" "$file"
 fi
 inside "ANALYZE"
 server "ALTER DATABASE $staging SET role = '$owner'" # what the next two make belongs to the same role

@@ -1,6 +1,6 @@
 """Policies, shifts and leave over HTTP: thin. The rules are in `central.registry`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -72,12 +72,14 @@ class Numbered:
 
 @dataclass(frozen=True, slots=True)
 class AreaReport:
-    """What was found in one area when it was looked at last: hours nobody covers, people nobody reaches."""
+    """What one area lacked when it was looked at last: hours nobody covers, people and channels that fail."""
 
     area: str
     day: date
     gaps: list[dict[str, Any]]
     unreachable: list[dict[str, Any]]
+    channels: list[dict[str, Any]] = field(default_factory=list)
+    """By which most of the day's tries failed: channel, tries, failed, why."""
 
 
 def routes(store: Store) -> APIRouter:
@@ -170,7 +172,7 @@ def _add_rosters(router: APIRouter, store: Store) -> None:
 
     @router.get("/rosters/report", dependencies=[Depends(may(store, DESK))])
     async def report(area: Wanted = None) -> list[AreaReport]:
-        """Each area as it was found this morning: uncovered hours of 48, people without a working channel."""
+        """Each area as found this morning: uncovered hours of 48, people and channels that cannot be used."""
         async with store.transaction() as tx:
             found = await rows.reports(tx, area)
         return [AreaReport(row["area"], row["day"], **row["body"]) for row in found]

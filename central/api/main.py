@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
 import central.pages
-from central.api import alarms, callbacks, duties, export, questions, registry, stream, windows
+from central.api import alarms, callbacks, duties, export, questions, registry, reports, stream, windows
 from central.api import health as health_routes
 from central.api.failures import add_handlers
 from central.api.limits import BodyLimit
@@ -80,6 +80,7 @@ def create_app(store: Store, settings: Settings | None = None, health: Health | 
     app.include_router(stream.routes(store, feed))
     app.include_router(questions.routes(store, _kept(settings)))
     app.include_router(export.routes(store))
+    app.include_router(reports.routes(store))
     app.include_router(health_routes.routes(store, health))
     app.include_router(link_page.routes(store))
     app.include_router(callbacks.routes(store, {} if settings is None else read_callbacks(settings)))

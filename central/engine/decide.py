@@ -166,7 +166,7 @@ def _clear(alarm: Alarm, at: datetime, now: datetime) -> Decision:
         after = replace(
             after,
             closed_at=now,
-            closed_by=alarm.acknowledged_by if alarm.disposition else "system",
+            closed_by=alarm.closed_by if alarm.disposition else "system",
             disposition=alarm.disposition or Disposition.RETURNED_TO_NORMAL,
         )
         return Decision(after, Reason.SOURCE_CLEARED, _END, "closed")
@@ -195,6 +195,7 @@ def _round(alarm: Alarm, row: Row, policy: Policy, now: datetime) -> tuple[Alarm
         acknowledged_at=None,
         acknowledged_by=None,
         on_way_at=None,
+        closed_by=None,
         on_scene_at=None,
         offered_to=None,
         offered_by=None,
@@ -229,6 +230,7 @@ def _close(alarm: Alarm, done: Act, who: str, row: Row, now: datetime) -> Decisi
         alarm, state=row.end, disposition=done.disposition, cause=cause, remark=done.remark.strip()
     )
     if row.end is not AlarmState.CLOSED:
+        after = replace(after, closed_by=who)  # whoever says what it was, not whoever took it
         return Decision(after, Reason.DISPOSED, (Cancel(DueKind.DISPOSITION),), "disposed")
     if not alarm.acknowledged:
         after = replace(after, acknowledged_at=now, acknowledged_by=who)

@@ -169,6 +169,15 @@ class Reason(StrEnum):
     """Somebody tries the detectors out: a test while it is one."""
     NO_HEARTBEAT = "no_heartbeat"
     HEARD_AGAIN = "heard_again"
+    AREA_SILENT = "area_silent"
+    """So many gateways of an area at once that it is one incident."""
+    FOLDED = "folded"
+    """Another alarm stands for it: nobody is told."""
+    JUDGED_AGAIN = "judged_again"
+    """What stood for it is over, and it is still there."""
+    UP_AND_DOWN = "up_and_down"
+    """It comes and goes too often for a message each time."""
+    STEADY = "steady"
     BY_STATUS = "by_status"
     NOBODY_LISTENS = "nobody_listens"
     JOB_STUCK = "job_stuck"
@@ -183,6 +192,8 @@ class Reason(StrEnum):
     ROSTER_WANTING = "roster_wanting"
     """Hours ahead that nobody covers, or people who cannot be reached."""
     ROSTER_WELL = "roster_well"
+    TOLD_ANEW = "told_anew"
+    """It is told once a day as long as there is something to tell."""
     CENTRE_SILENT = "centre_silent"
     """We did not answer in time, or said nothing: the gateway called by itself."""
     EVENT_FAILED = "event_failed"
@@ -262,6 +273,7 @@ class Alarm(Struct, frozen=True):
     on_way_at: datetime | None = None
     closed_at: datetime | None = None
     closed_by: str | None = None
+    """Who said what it was, perhaps before it ends; `system` where nobody had to."""
     disposition: Disposition | None = None
     cause: Cause | None = None
     remark: str = ""

@@ -57,6 +57,17 @@ DISPOSITION: Mapping[Disposition, Words] = {
     Disposition.RETURNED_TO_NORMAL: Words("已恢复正常", "Returned to normal"),
 }
 
+CAUSE: Mapping[str, Words] = {
+    "cooking": Words("做饭油烟", "Cooking"),
+    "steam": Words("水蒸气", "Steam"),
+    "dust": Words("灰尘", "Dust"),
+    "insects": Words("昆虫", "Insects"),
+    "construction": Words("装修施工", "Building work"),
+    "smoking": Words("吸烟", "Smoking"),
+    "other": Words("其他", "Other"),
+}
+"""What set off a false alarm, by the values of `central.engine.model.Cause`."""
+
 PLACE = Words("地点：", "Where: ")
 DEVICE = Words("设备：", "Device: ")
 RESIDENT = Words("住户：", "Who: ")

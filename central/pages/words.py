@@ -1,6 +1,6 @@
 """What people read: every word in one place per language, Chinese first. Times are shown in China's time.
 
-Law of this file: conditions and dispositions are called what messages call them, from the same words.
+Law of this file: conditions, dispositions and causes are called what messages call them, from the same words.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Literal, cast
 
-from central.notifier.words import CONDITION, DISPOSITION, GROUND, WINDOW
+from central.notifier.words import CAUSE, CONDITION, DISPOSITION, GROUND, WINDOW
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -27,6 +27,7 @@ def catalogue(language: Language) -> Mapping[str, str]:
     own = cast("dict[str, str]", json.loads(text))
     shared = {f"condition.{one}": words.of(language) for one, words in CONDITION.items()}
     shared |= {f"disposition.{one}": words.of(language) for one, words in DISPOSITION.items()}
+    shared |= {f"cause.{one}": words.of(language) for one, words in CAUSE.items()}
     shared |= {f"window.{one}": words.of(language) for one, words in WINDOW.items()}
     shared |= {f"ground.{one}": words.of(language) for one, words in GROUND.items()}
     return own | shared

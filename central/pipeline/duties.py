@@ -1,7 +1,8 @@
-"""Once a day for each area: hours ahead that nobody covers, and people who cannot be reached, as one alarm.
+"""Once a day for each area, as one alarm: uncovered hours, people and channels that cannot be used.
 
-Law of this file: it decides nothing. The alarm follows what is found and ends with it; whoever closes it is
-left in peace until the next day. A policy that cannot be read is an alarm at once, and ends when it can.
+Law of this file: it decides nothing. The alarm follows what is found and ends with it; while there is any it
+is told anew each day, and whoever closes it is left in peace until the next. A policy that cannot be read is
+an alarm at once, and ends when it can.
 """
 
 from __future__ import annotations
@@ -54,11 +55,22 @@ class Unreachable(Struct, frozen=True):
     """no_contact, or last_failed: none of their last messages was handed over."""
 
 
+class Failing(Struct, frozen=True):
+    """A channel by which most of the last day's tries failed."""
+
+    channel: str
+    tries: int
+    failed: int
+    why: str
+    """Of the last one that failed."""
+
+
 class Report(Struct, frozen=True):
     """What was found."""
 
     gaps: list[Gap]
     unreachable: list[Unreachable]
+    channels: list[Failing] = []
 
 
 async def look_ahead(tx: Tx) -> bool:
@@ -71,7 +83,11 @@ async def look_ahead(tx: Tx) -> bool:
         Unreachable(row["id"], row["name"], row["role"], "no_contact" if row["no_contact"] else "last_failed")
         for row in await rosters.unreachable(tx, area)
     ]
-    report = Report(await _gaps(tx, area), found)
+    channels = [
+        Failing(row["channel"], row["tries"], row["failed"], row["why"] or "")
+        for row in await rosters.failing_channels(tx, area)
+    ]
+    report = Report(await _gaps(tx, area), found, channels)
     await together(tx, partial(_tell, area=area, report=report))
     await rosters.keep_report(tx, area, today, msgspec.to_builtins(report))
     return True
@@ -116,8 +132,10 @@ async def _gaps(tx: Tx, area: str) -> list[Gap]:
 
 async def _tell(work: Work, area: str, report: Report) -> None:
     part = f"duty:{area}"
-    if not report.gaps and not report.unreachable:
-        await end_own(work, condition=Condition.SYSTEM, gateway=None, part=part, reason=Reason.ROSTER_WELL)
+    well = not report.gaps and not report.unreachable and not report.channels
+    reason = Reason.ROSTER_WELL if well else Reason.TOLD_ANEW
+    await end_own(work, condition=Condition.SYSTEM, gateway=None, part=part, reason=reason)
+    if well:
         return
     await raise_own(
         work,
@@ -137,7 +155,12 @@ def _text(report: Report) -> Sequence[str]:
         for one in report.gaps
     ]
     lost = [f"{one.name}（{one.worker}）{_WHY[one.why]}" for one in report.unreachable]
-    return [*_cut(gaps), *_cut(lost)]
+    failing = [
+        f"渠道 {one.channel} 过去一天 {one.tries} 次发送失败 {one.failed} 次"
+        f" / {one.failed} of {one.tries} tries by this channel failed: {one.why}"
+        for one in report.channels
+    ]
+    return [*_cut(gaps), *_cut(lost), *_cut(failing)]
 
 
 def _cut(lines: list[str]) -> list[str]:

@@ -23,7 +23,7 @@ from central.pipeline.judge import Told, judge
 from central.pipeline.meaning import prepare, take
 from central.pipeline.own import raise_failed_event, raise_own
 from central.pipeline.work import Work, together
-from central.store import events, lanes, quarantine
+from central.store import events, lanes, leases, quarantine
 from central.store.errors import StoreConflict, StoreDown, StoreError
 from central.store.events import EventRow
 from central.store.lanes import GatewayStream
@@ -41,6 +41,7 @@ _MIN = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX = datetime(9999, 1, 1, tzinfo=UTC)
 AT_ONCE = 150
 """After so many events what they left is sent to the database, which writes it while the next are judged."""
+_CANARY = EventKind.CANARY.value
 _URGENT = (Condition.SMOKE.value, Condition.HEAT.value)
 
 
@@ -203,6 +204,9 @@ async def _record(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> lis
     new = [(one, event) for one in turn for event in one.new]
     rows = [_row(tx, one.stream, event, one.stored[event.event.seq]) for one, event in new]
     ids = await _insert(tx, rows, counted)
+    proved = {row.gateway for row, stored in zip(rows, ids, strict=True) if stored and row.kind == _CANARY}
+    if proved:
+        await leases.canaries(tx, proved)
     todo: list[tuple[Told, Event]] = []
     for (one, (event, _)), row, event_id in zip(new, rows, ids, strict=True):
         if event_id is None or event.kind in (EventKind.CANARY, EventKind.NOTE):

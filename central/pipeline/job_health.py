@@ -14,6 +14,13 @@ from central.store import jobs
 from central.store.jobs import Job
 from central.store.pool import Tx
 
+_TEXT = {
+    jobs.WORKER: "通知发送进程无响应 / no worker says any more that it turns: is one running",
+    jobs.INGEST: "接收进程无响应 / no ingest says any more that it turns: is one running",
+    jobs.AUDITOR: "审核进程无法证明一切正常 / the auditor proves no more that all is well:"
+    " is smokewatch-auditor running, and what does its log say",
+}
+
 
 async def judge_jobs(tx: Tx, stuck: Iterable[Job], well: Iterable[Job]) -> int:
     """Open an alarm for each stuck job, close that of each other one. Returns how many that touched."""
@@ -37,7 +44,8 @@ async def _judge(work: Work, areas: list[str], stuck: list[Job], well: list[Job]
                 area=area,
                 reason=Reason.JOB_STUCK,
                 detail={
-                    "text": f"后台任务停滞 / the job {job.name!r} does not succeed any more:"
+                    "text": _TEXT.get(job.name)
+                    or f"后台任务停滞 / the job {job.name!r} does not succeed any more:"
                     " is smokewatch-central-jobs running, and what does its log say",
                     "job": job.name,
                     "succeeded_at": job.succeeded_at.isoformat(),

@@ -13,12 +13,15 @@ from msgspec import Struct
 
 from central.engine.decide import Observed, Seen, observe
 from central.engine.effects import Decision
+from central.engine.folding import fold
 from central.engine.model import Alarm, Condition, Reason, Severity
 from central.engine.policy import SEVERITY
 from central.engine.walk_test import counts_until, lasting
 from central.engine.window import on_record
 from central.pipeline import walk_test
 from central.pipeline.carry_out import Birth, Cause, carry_out
+from central.pipeline.folding import fold_of
+from central.pipeline.own import note_fold
 from central.pipeline.work import Work
 from central.store import held_smoke, sources
 from central.store.sources import Place, Source, Word
@@ -112,10 +115,15 @@ async def _decide(
         place = await _place(work, told, source.part)
     policy = await work.policy_of(source.condition, place.area, place.grid, source.part)
     decision = observe(before, observed, policy, work.now)
+    how = None
     if before is None and decision.effects:
         noted = {**(detail or {}), **on_record(await work.windows(source.part), work.now)}
         birth = Birth(source.condition, told.gateway, source.part, place, told.at, noted)
-    await carry_out(work, before, decision, Cause(event=told.event), birth)
+        how = await fold_of(work, source.condition, told.gateway, source.part, place, told.area)
+        decision = decision if how is None else fold(decision, how)
+    alarm = await carry_out(work, before, decision, Cause(event=told.event), birth)
+    if how is not None and alarm is not None:
+        note_fold(work, alarm, how)
     return decision
 
 

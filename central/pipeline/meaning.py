@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from central.engine.decide import Seen
+from central.engine.folding import FLAPS_WITHIN, UP_AND_DOWN
 from central.engine.model import AlarmState, Condition, Reason, Severity
 from central.engine.policy import SEVERITY
 from central.engine.walk_test import lasting
@@ -39,12 +40,16 @@ async def prepare(work: Work, todo: Sequence[tuple[Told, Event]]) -> None:
     moments: list[tuple[str, datetime, str]] = []
     births: list[tuple[str | None, str, Condition]] = []
     words: set[Source] = set()
+    flapping: list[tuple[str | None, str, Condition]] = []
     for told, event in todo:
         part = _part(event)
         parts.add((told.gateway, part))
         condition = None if event.condition is None else Condition(event.condition.value)
         if condition is not None:
             words.add(Source(told.gateway, part, condition))
+            if condition in UP_AND_DOWN:
+                parts.add((told.gateway, ""))
+                flapping.append((told.gateway, part, condition))
         if event.detector is not None:
             detectors.add(part)
             if event.kind is EventKind.ASSERT and condition is not None:
@@ -54,12 +59,15 @@ async def prepare(work: Work, todo: Sequence[tuple[Told, Event]]) -> None:
             parts.update((told.gateway, detector) for detector in event.states)
             detectors.update(event.states)
     homes = [(part, at) for part, at, _ in moments]
-    await at_once(
+    asked = [
         work.learn_words(words),
         work.learn_parts(parts, detectors),
         work.learn_homes(homes),
         work.learn_windows(detectors),
-    )
+    ]
+    if flapping:
+        asked.append(work.learn_ended(flapping, work.now - FLAPS_WITHIN))
+    await at_once(*asked)
     if births:
         places = {(place.grid, place.area) for one in moments if (place := await work.home(*one))}
         await at_once(work.learn_people(places), work.expect(births))

@@ -10,12 +10,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from central.engine import folding
 from central.engine.decide import Observed, Seen, observe
 from central.engine.model import Alarm, Condition, Reason
 from central.engine.policy import SEVERITY
 from central.pipeline.carry_out import Birth, Cause, carry_out
 from central.pipeline.work import Work
 from central.store import sources
+from central.store.alarms import Line
 from central.store.sources import Place
 
 
@@ -30,10 +32,11 @@ async def raise_own(
     detail: Mapping[str, Any] | None = None,
     event: int | None = None,
     place: Place | None = None,
+    fold: folding.Fold | None = None,
 ) -> Alarm:
     """Open the alarm, or add one to the count of the open one. `detail` is what people are shown.
 
-    Without `place` it is where the gateway stands.
+    Without `place` it is where the gateway stands. With `fold` nobody is told of a new one for now.
     """
     before = await work.open_alarm(gateway, part, condition)
     if before is not None:
@@ -47,9 +50,24 @@ async def raise_own(
     decision = observe(None, seen, await work.policy_of(condition, place.area, place.grid, part), work.now)
     birth = Birth(condition, gateway, part, place, work.now, detail)
     cause = Cause(event=event, detail={"reason": reason.value})
+    if fold is not None:
+        decision = folding.fold(decision, fold)
     opened = await carry_out(work, None, decision, cause, birth)
     assert opened is not None
+    if fold is not None:
+        note_fold(work, opened, fold)
     return opened
+
+
+def note_fold(work: Work, alarm: Alarm, fold: folding.Fold) -> None:
+    """On the time line of a new alarm: that nobody is told, and until when."""
+    said = {
+        "into": fold.parent,
+        "until": None if fold.until is None else fold.until.isoformat(),
+    }
+    work.log(Line(alarm.id, "folded", Reason.FOLDED, detail={key: one for key, one in said.items() if one}))
+    if fold.parent is not None:
+        work.fold(alarm.id, fold.parent)
 
 
 async def raise_failed_event(work: Work, *, area: str, gateway: str, text: str, event: int | None) -> None:

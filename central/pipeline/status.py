@@ -13,12 +13,15 @@ from typing import Any
 
 import msgspec
 
+from central.engine.canary import is_overdue
 from central.engine.decide import Seen
 from central.engine.model import Condition, Reason
+from central.pipeline.folding import fold_of
 from central.pipeline.own import end_own, raise_own
 from central.pipeline.work import Work, together
 from central.store import alarms, configs, lanes, leases, sources, trends
 from central.store.epoch import epoch
+from central.store.leases import Held
 from central.store.pool import Tx
 from central.store.sources import Source, Word
 from central.store.trends import ClockNote
@@ -32,6 +35,8 @@ CLOCK_NOTED_MINUTES = 2
 """One sample an hour is enough to see a clock drift: the heartbeats of so many minutes of an hour give it."""
 CLOCK_OFF = timedelta(seconds=60)
 """A gateway's clock further off than this is wrong."""
+_LONGEST_S = 1e9
+"""An uptime beyond this is none that anybody measured."""
 _Word = tuple[str, Condition, bool, dict[str, Any]]
 """The part, what may be wrong with it, whether it is, and what people should know of it."""
 
@@ -77,7 +82,7 @@ async def _alive(tx: Tx, beats: Mapping[str, Beat]) -> dict[str, Ack]:
     told = {gateway: _told(held[gateway].status, beat.status) for gateway, beat in beats.items()}
     areas = {gateway: beat.area for gateway, beat in beats.items()}
     await leases.renew(tx, areas, {gateway: msgspec.to_builtins(status) for gateway, status in told.items()})
-    said = {gateway: _judged(beat, told[gateway]) for gateway, beat in beats.items()}
+    said = {gateway: _judged(beat, told[gateway], held[gateway]) for gateway, beat in beats.items()}
     known = await sources.said(
         tx, [Source(gateway, part, what) for gateway, words in said.items() for part, what, _, _ in words]
     )
@@ -100,12 +105,12 @@ async def _alive(tx: Tx, beats: Mapping[str, Beat]) -> dict[str, Ack]:
 
 
 async def _judge(work: Work, changed: Sequence[tuple[Beat, _Word]], back: Sequence[str]) -> None:
-    for beat, word in changed:
-        await _own(work, beat, *word)
-    for gateway in back:
+    for gateway in back:  # first: what else it says now is judged while it settles, not as if it were silent
         await end_own(
             work, condition=Condition.GATEWAY_SILENT, gateway=gateway, part="", reason=Reason.HEARD_AGAIN
         )
+    for beat, word in changed:
+        await _own(work, beat, *word)
 
 
 def _told(last: dict[str, Any], said: Status) -> Status:
@@ -128,12 +133,19 @@ def _whole(last: dict[str, Any], brief: Status) -> Status:
     )
 
 
-def _judged(beat: Beat, told: Status) -> list[_Word]:
+def _judged(beat: Beat, told: Status, held: Held) -> list[_Word]:
     oldest = beat.status.oldest_unacked_event_s
     stuck = oldest is not None and oldest > STUCK_EVENTS_S
-    found: list[_Word] = [
-        ("", Condition.EVENTS_STUCK, stuck, {"oldest_s": oldest, "depth": told.outbox_depth}),
-    ]
+    detail: dict[str, Any] = {"oldest_s": oldest, "depth": told.outbox_depth}
+    uptime = timedelta(seconds=min(told.uptime_s, _LONGEST_S))
+    if held.silent_since is None and is_overdue(held.canary_at, held.heard_at, held.settled_at, uptime):
+        stuck = True
+        detail |= {
+            "canary_at": None if held.canary_at is None else held.canary_at.isoformat(),
+            "text": "网关在线，但每小时的通道检验未到达"
+            " / the gateway beats, but its hourly canary did not come through",
+        }
+    found: list[_Word] = [("", Condition.EVENTS_STUCK, stuck, detail)]
     if beat.status.brief:
         return found  # it says how old the oldest event is, and nothing of the rest
     off = _clock_off(beat.status, beat.received_at)
@@ -199,6 +211,7 @@ async def _own(
         area=beat.area,
         reason=Reason.BY_STATUS,
         detail=detail,
+        fold=await fold_of(work, condition, gateway, part, None, beat.area),
     )
 
 

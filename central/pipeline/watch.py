@@ -8,21 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from central.engine.due import fire
+from central.engine.folding import FLAPS_WITHIN
 from central.engine.model import Alarm, Condition, Reason
 from central.pipeline.carry_out import Cause, carry_out
+from central.pipeline.folding import fold_areas, unstable
 from central.pipeline.judge import silence
 from central.pipeline.own import end_own, raise_own
 from central.pipeline.work import Work, all_or_each, together
 from central.store import alarms, due, leases, sources
 from central.store.pool import Tx
 
-_BATCH = 100
+DUE_AT_ONCE = 100
 _ROUNDS = 10
 
 
 async def run_due(tx: Tx) -> int:
     """Do what is due of up to 100 alarms that nobody else works on. Returns how many rows were done."""
-    return await all_or_each(tx, await due.ready(tx, _BATCH), _due_of, "due steps")
+    return await all_or_each(tx, await due.ready(tx, DUE_AT_ONCE), _due_of, "due steps")
 
 
 async def sweep(tx: Tx) -> int:
@@ -41,9 +43,17 @@ async def _sweep(work: Work) -> int:
     places = await sources.gateway_places(work.tx, gateways)
     await work.learn_parts([(gateway, "") for gateway in gateways])
     await work.learn_people({(place.grid, place.area) for place in places.values()})
-    await work.expect([(gateway, "", Condition.GATEWAY_SILENT) for gateway in gateways])
+    births = [(gateway, "", Condition.GATEWAY_SILENT) for gateway in gateways]
+    await work.expect(births)
+    await work.learn_ended(births, work.now - FLAPS_WITHIN)
+    smoking = await work.life_behind(gateways)
+    areas = await fold_areas(work, silent, homes, smoking)
     for one in silent:
         behind = homes.get(one.gateway, [])
+        fold, place = None, places.get(one.gateway)
+        if one.gateway not in smoking:
+            flaps = await unstable(work, Condition.GATEWAY_SILENT, one.gateway, "", place, one.area)
+            fold = flaps or areas[one.area]
         await raise_own(
             work,
             condition=Condition.GATEWAY_SILENT,
@@ -57,7 +67,8 @@ async def _sweep(work: Work) -> int:
                 "heard_at": one.heard_at.isoformat(),
                 "said_goodbye": one.said_goodbye,
             },
-            place=places.get(one.gateway),
+            place=place,
+            fold=fold,
         )
     # Smoke behind them is not folded: whoever is called for it learns that nobody can look any more.
     await silence(work, burning, Cause())
@@ -85,7 +96,9 @@ async def _climb(work: Work, alarm: Alarm) -> int:
 
 async def _hearing(work: Work) -> int:
     touched = 0
-    for area, heard_at in (await leases.hearing(work.tx)).items():
+    hearing = await leases.hearing(work.tx)
+    await work.learn_parts([(None, f"ear:{area}") for area in hearing])
+    for area, heard_at in hearing.items():
         part = f"ear:{area}"
         if work.now - heard_at > leases.DEAF_AFTER:
             if await work.open_alarm(None, part, Condition.SYSTEM) is not None:

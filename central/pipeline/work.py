@@ -22,7 +22,7 @@ from central.engine.policy import Policy, family_channels
 from central.engine.window import Window, holds
 from central.forwarding import News
 from central.notifier.plan import Planned, Recipient
-from central.store import alarms, deliveries, due, forward, people, policies, sources, windows
+from central.store import alarms, deliveries, due, folds, forward, leases, people, policies, sources, windows
 from central.store.alarms import Line
 from central.store.due import DueRow
 from central.store.errors import StoreConflict, StoreDown, StoreRefused
@@ -122,6 +122,9 @@ class Work:
         self._messages: list[Planned] = []
         self._news: list[News] = []
         self._births: list[Callable[[], bool]] = []
+        self._folds: dict[int, int] = {}
+        self._returned: dict[str, datetime | None] = {}
+        self._ended: dict[_Key, int] = {}
 
     # -- what sources said
 
@@ -182,6 +185,11 @@ class Work:
             self.adopt(alarm)
         return found
 
+    async def life_behind(self, gateways: Collection[str]) -> set[str]:
+        """Those behind which smoke or heat is not closed, known to be there still or not."""
+        here = {alarm.gateway for alarm in self._open.values() if alarm.life and alarm.gateway is not None}
+        return here.intersection(gateways) | await folds.life_behind(self.tx, gateways)
+
     async def latest(
         self, gateway: str, part: str, condition: Condition, at: datetime, span: timedelta
     ) -> Alarm | None:
@@ -239,6 +247,30 @@ class Work:
     def log(self, line: Line) -> None:
         """One more line on an alarm's time line."""
         self._lines.append(line)
+
+    # -- what stands for what
+
+    def fold(self, alarm: int, parent: int) -> None:
+        """Nobody is told of an alarm while its parent stands."""
+        self._folds[alarm] = parent
+
+    async def returned(self, gateway: str) -> datetime | None:
+        """When a gateway was last heard again after a silence, its own or ours."""
+        if gateway not in self._returned:
+            self._returned[gateway] = (await leases.returned(self.tx, [gateway])).get(gateway)
+        return self._returned[gateway]
+
+    async def learn_ended(self, births: Collection[_Key], since: datetime) -> None:
+        """Look up, once, how many alarms of these sources have ended since a moment."""
+        asked = [one for one in dict.fromkeys(births) if one not in self._ended]
+        if asked:
+            found = await folds.ended(self.tx, asked, since)
+            self._ended |= {one: found.get(one, 0) for one in asked}
+
+    async def ended(self, key: _Key, since: datetime) -> int:
+        """How many alarms of a source have ended since a moment."""
+        await self.learn_ended([key], since)
+        return self._ended[key]
 
     # -- places and people
 
@@ -379,6 +411,9 @@ class Work:
             await sources.say(self.tx, self._said)
         if lines:
             await alarms.log(self.tx, lines)
+        folded = {alarm: parent for alarm, parent in self._folds.items() if alarm not in young}
+        if folded:
+            await folds.add(self.tx, folded)
         await self._write_due(due_changes)
         if messages:
             await deliveries.enqueue(self.tx, messages)
@@ -391,6 +426,7 @@ class Work:
         self._lines = [line for line in self._lines if line.alarm in young]
         self._messages = [message for message in self._messages if message.alarm in young]
         self._news = [one for one in self._news if one.alarm in young]
+        self._folds = {alarm: parent for alarm, parent in self._folds.items() if alarm in young}
         for key in due_changes:
             del self._due_changes[key]
 

@@ -36,6 +36,7 @@ examples:
   smokewatch-central admin detector remove d-0007
   smokewatch-central admin policy simulate --grid xh-1 my.json  who would get what when, before it is saved
   smokewatch-central admin policy set --grid xh-1 --severity life my.json
+  smokewatch-central admin report --month 2026-10 --format csv --output october.csv
   smokewatch-central admin window open maintenance --detector d-0007 --why 清洗 --person w-tech \\
       --ends 2026-10-01T12:00
   smokewatch-central admin new-epoch                            after the database was restored
@@ -44,8 +45,11 @@ examples:
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def add_commands(subparsers: Subparsers) -> None:
-    """Add `import` and `admin`; each sets `run`: parsed arguments in, exit code out."""
+def add_commands(subparsers: Subparsers) -> Subparsers:
+    """Add `import` and `admin`, and return the things of `admin`.
+
+    Each sets `run`: parsed arguments in, exit code out.
+    """
     importing = _parser(subparsers, "import", "read the registry's CSV files", epilog=_IMPORT)
     importing.add_argument("folder", type=Path, metavar="FOLDER", help="where the CSV files lie")
     importing.add_argument("--dry-run", action="store_true", help="do all but save")
@@ -73,6 +77,16 @@ def add_commands(subparsers: Subparsers) -> None:
     )
     epoch = _parser(things, "new-epoch", "say that the database was restored or replaced; tell every gateway")
     _work(epoch, commands.new_epoch)
+    return things
+
+
+def add_command(
+    things: Subparsers, name: str, words: str, command: commands.Command, *, epilog: str
+) -> argparse.ArgumentParser:
+    """One more thing of `admin` that is done at once; the caller adds its options."""
+    parser = _parser(things, name, words, epilog=epilog)
+    _work(parser, command)
+    return parser
 
 
 def _add_tokens(group: Subparsers) -> None:

@@ -21,6 +21,8 @@ from central.store.sql import queries
 OutcomeWord = Literal["temporary", "permanent", "rate_limited"]
 CLOSED = "the alarm is closed"
 """Why a message was called off."""
+FOLDED = "another alarm stands for this one"
+"""Or this."""
 LONGEST_WAIT = {urgent: longest_wait(urgent=urgent) + timedelta(seconds=10) for urgent in (True, False)}
 _SQL = queries("deliveries")
 
@@ -73,9 +75,9 @@ async def enqueue(tx: Tx, planned: Sequence[Planned]) -> int:
     return cursor.rowcount
 
 
-async def call_off(tx: Tx, alarms: Collection[int]) -> None:
-    """What waits of these alarms, which are closed, need not be sent any more."""
-    await tx.conn.execute(_SQL["call_off"], {"alarms": list(alarms), "reason": CLOSED})
+async def call_off(tx: Tx, alarms: Collection[int], reason: str = CLOSED) -> None:
+    """What waits of these alarms, which are closed or folded, need not be sent any more."""
+    await tx.conn.execute(_SQL["call_off"], {"alarms": list(alarms), "reason": reason})
 
 
 async def claim(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from central.engine.effects import DueKind
-from central.store.pool import Tx
+from central.store.pool import Tx, one
 from central.store.rows import rows
 from central.store.sql import queries
 
@@ -20,6 +20,13 @@ class DueRow(NamedTuple):
     round: int
     step: int
     due_at: datetime
+
+
+class Overdue(NamedTuple):
+    """Work that nobody has done for 30 s, and the age of the oldest in seconds."""
+
+    steps: int
+    oldest_s: float
 
 
 Key = tuple[int, DueKind]
@@ -50,3 +57,8 @@ async def ready(tx: Tx, limit: int) -> list[int]:
     """Alarms that have something due, locked; those locked by others are passed over."""
     cursor = await tx.conn.execute(_sql["ready"], {"now": tx.now, "limit": limit})
     return [int(row["id"]) for row in await cursor.fetchall()]
+
+
+async def overdue(tx: Tx) -> Overdue:
+    """What should have been done 30 s ago and more."""
+    return Overdue(**one(await (await tx.conn.execute(_sql["overdue"], {"now": tx.now})).fetchone()))

@@ -11,6 +11,15 @@ from central.store.sql import queries
 
 COARSE = timedelta(seconds=10)
 """A success is on record to this precision."""
+MISSED = 3
+"""So many periods without success are too many."""
+AT_LEAST = timedelta(seconds=60)
+WORKER, INGEST, AUDITOR = "worker", "ingest", "auditor"
+"""Processes that leave their progress here like jobs: the auditor when it has proved that all is well."""
+VITAL = frozenset({WORKER, INGEST, "due", "sweep"})
+"""Without these a fire reaches nobody, or silence is not noticed. The others are told as ordinary alarms."""
+PARTS_S = 10.0
+"""Their period."""
 _SQL = queries("jobs")
 
 
@@ -20,6 +29,11 @@ class Job(NamedTuple):
     name: str
     every: timedelta | None
     succeeded_at: datetime
+
+
+def is_overdue(job: Job, now: datetime) -> bool:
+    """Whether a job has missed too many of its periods."""
+    return job.every is not None and now - job.succeeded_at > max(MISSED * job.every, AT_LEAST)
 
 
 async def expect(tx: Tx, jobs: Mapping[str, float]) -> None:

@@ -19,7 +19,7 @@ class Held(NamedTuple):
     cursor: int
     """0 for a new one."""
     began: datetime
-    """When the stream's first batch came."""
+    """When the stream's first batch came; later than that of any stream of its gateway before it."""
 
 
 class GatewayStream(NamedTuple):

@@ -31,6 +31,11 @@ class Held(NamedTuple):
     silent_since: datetime | None
     status: dict[str, Any]
     """What the last heartbeat said; empty before the first."""
+    heard_at: datetime
+    settled_at: datetime | None
+    """When the gateway, or we, were last heard again after a silence."""
+    canary_at: datetime | None
+    """When the last proof of the lane was stored."""
 
 
 class Silent(NamedTuple):
@@ -63,7 +68,7 @@ async def hearing(tx: Tx) -> dict[str, datetime]:
 async def hold(tx: Tx, gateways: Collection[str]) -> dict[str, Held]:
     """The leases of those gateways that the registry knows, held until the transaction's end."""
     rows = await (await tx.conn.execute(_sql["hold"], {"gateways": list(gateways)})).fetchall()
-    return {row["gateway"]: Held(row["silent_since"], row["status"]) for row in rows}
+    return {row.pop("gateway"): Held(**row) for row in rows}
 
 
 async def renew(tx: Tx, areas: Mapping[str, str], statuses: Mapping[str, Any]) -> None:
@@ -77,6 +82,11 @@ async def renew(tx: Tx, areas: Mapping[str, str], statuses: Mapping[str, Any]) -
     await tx.conn.execute(_sql["renew"], values)
 
 
+async def canaries(tx: Tx, gateways: Collection[str]) -> None:
+    """Proofs of the lane of these gateways have come through it."""
+    await tx.conn.execute(_sql["canaries"], {"gateways": sorted(gateways), "now": tx.now})
+
+
 async def goodbye(tx: Tx, gateways: Collection[str]) -> None:
     """Last wills or farewells came: a hint for people, no proof of anything."""
     await tx.conn.execute(_sql["goodbye"], {"gateways": sorted(gateways)})
@@ -88,3 +98,23 @@ async def take_silent(tx: Tx, limit: int = 1000) -> list[Silent]:
         _sql["silent"], {"now": tx.now, "lease": LEASE, "deaf_after": DEAF_AFTER, "limit": limit}
     )
     return [Silent(**row) for row in await cursor.fetchall()]
+
+
+async def returned(tx: Tx, gateways: Collection[str]) -> dict[str, datetime | None]:
+    """When gateways were last heard again after a silence, theirs or ours; None: there was none."""
+    rows = await (await tx.conn.execute(_sql["returned"], {"gateways": list(gateways)})).fetchall()
+    return {row["gateway"]: row["at"] for row in rows}
+
+
+async def fallen(tx: Tx, areas: Collection[str], since: datetime | None = None) -> dict[str, int]:
+    """How many gateways of areas are silent, since a moment or at all; an area without one is not there."""
+    values = {"areas": list(areas), "since": since}
+    rows = await (await tx.conn.execute(_sql["fallen"], values)).fetchall()
+    return {row["area"]: row["silent"] for row in rows}
+
+
+async def count(tx: Tx, areas: Collection[str], most: int) -> dict[str, int]:
+    """How many gateways areas have; counting ends at `most`."""
+    values = {"areas": list(areas), "most": most}
+    rows = await (await tx.conn.execute(_sql["gateways"], values)).fetchall()
+    return {row["area"]: row["gateways"] for row in rows}

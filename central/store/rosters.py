@@ -19,6 +19,9 @@ from central.store.sql import queries
 LAST = 3
 """Whose last so many messages all failed cannot be reached."""
 _SINCE = timedelta(days=30)
+_DAY = timedelta(days=1)
+TRIES = 3
+"""Fewer tries in a day say nothing of a channel."""
 _SQL = queries("rosters")
 
 
@@ -82,3 +85,9 @@ async def unreachable(tx: Tx, area: str) -> list[DictRow]:
     """Who may be called in an area and has no working channel: id, name, role, no_contact."""
     row = {"area": area, "last": LAST, "since": tx.now - _SINCE}
     return await (await tx.conn.execute(_SQL["unreachable"], row)).fetchall()
+
+
+async def failing_channels(tx: Tx, area: str) -> list[DictRow]:
+    """Channels by which most tries of the last day failed for an area: channel, tries, failed, why."""
+    row = {"area": area, "since": tx.now - _DAY, "made_since": tx.now - 3 * _DAY, "least": TRIES}
+    return await (await tx.conn.execute(_SQL["failing_channels"], row)).fetchall()

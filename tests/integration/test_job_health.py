@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from central import jobs as jobs_module
 from central.config import JobsSettings
 from central.ending import end
-from central.job_watch import AT_LEAST, LOOKS, MISSED, JobWatch, is_overdue
+from central.job_watch import LOOKS, JobWatch
 from central.jobs import Jobs
 from central.store import jobs as records
-from central.store.jobs import Job
+from central.store.jobs import AT_LEAST, MISSED, Job, is_overdue
 from tests.harness.town import Town, open_town
 from tests.harness.wait import eventually
 

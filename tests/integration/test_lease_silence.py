@@ -236,3 +236,28 @@ async def test_heartbeats_of_many_come_together_and_each_gateways_words_count_in
     assert [one["status"]["outbox_depth"] for one in leases_now] == [900, 7]
     assert leases_now[0]["status"]["version"] == "1.0", "the rest is as the whole one said"
     assert await states(town, "events_stuck") == ["active_unacknowledged"]
+
+
+async def test_a_gateway_that_beats_while_its_hourly_canary_does_not_come_through_is_stuck(
+    town: Town,
+) -> None:
+    """The next canary ends it; our own deafness is no fault of the gateway's."""
+
+    async def beats(minutes: int) -> list[str]:
+        for _ in range(minutes):
+            town.time.forward(seconds=60)
+            await town.do("UPDATE ear SET heard_at = now() + %s", town.time())  # nobody was deaf
+            await heartbeat(town, uptime_s=90_000.0)
+        return await states(town, "events_stuck")
+
+    await send(town, batch([event(1, EventKind.CANARY)]))
+    town.time.forward(hours=5)
+    await listen(town)
+    assert await beats(10) == [], "nobody listened for five hours"
+    assert await beats(10) == ["active_unacknowledged"]
+    row = await town.one("SELECT detail FROM alarm WHERE condition = 'events_stuck'")
+    assert "canary" in row["detail"]["text"]
+    await send(town, batch([event(2, EventKind.CANARY)]))
+    assert await beats(1) == ["closed"]
+    assert await beats(74) == ["closed"]
+    assert (await beats(4))[-1] == "active_unacknowledged"

@@ -81,6 +81,17 @@ async def test_the_first_to_take_it_has_it_and_the_second_is_told_who(town: Town
     assert await due(town) == 0
 
 
+async def test_smoke_of_a_new_stream_after_the_clock_was_set_back_is_no_old_news(town: Town) -> None:
+    """The stream that came later is the newer one, whatever the clock says: its smoke is told as smoke."""
+    await send(town, batch([event(1, A, SMOKE), event(2, C, SMOKE)]))
+    await act(town, ActKind.CLOSE, disposition=Disposition.FALSE_ALARM)
+    town.time.forward(hours=-1)
+    await send(town, batch([event(1, A, SMOKE, mono_ms=9000)], stream="c" * 32, boot="d" * 32))
+    rows = await town.rows("SELECT state, linked_to FROM alarm ORDER BY id")
+    assert [row["state"] for row in rows] == ["closed", "active_unacknowledged"]
+    assert rows[1]["linked_to"] == 1
+
+
 async def test_the_whole_life_is_on_record(town: Town) -> None:
     """Who, from where, when, why, to the disposition with its cause."""
     await send(town, batch([event(1, A, SMOKE)]))

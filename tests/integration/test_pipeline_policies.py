@@ -261,6 +261,24 @@ async def test_uncovered_hours_and_people_nobody_reaches_are_one_alarm_a_day(tow
     assert [(one["worker"], one["why"]) for one in body["unreachable"]] == [
         ("desk", "last_failed"), ("fitter", "no_contact"),
     ]  # fmt: skip
+    assert body["channels"] == []
+    await town.do(
+        "INSERT INTO attempt SELECT id, 1, now() + %s, now() + %s, 'temporary', NULL, 'no credit'"
+        " FROM delivery WHERE key LIKE 'k%%'",
+        timedelta(days=1, hours=20),
+        timedelta(days=1, hours=20),
+    )
+    town.time.forward(days=1)
+    assert await look(town)
+    body = (await town.one("SELECT body FROM roster_report WHERE area = 'street'"))["body"]
+    assert body["channels"] == [{"channel": "console", "tries": 3, "failed": 3, "why": "no credit"}]
+    told = await town.rows(
+        "SELECT a.state, w.role FROM alarm a JOIN delivery d ON d.alarm = a.id"
+        " JOIN worker w ON w.id = d.worker WHERE a.part = 'duty:street' ORDER BY a.id"
+    )
+    assert [(row["state"], row["role"]) for row in told] == [
+        ("closed", "dispatcher"), ("active_unacknowledged", "dispatcher"),
+    ]  # fmt: skip
     async with town.store.transaction() as tx:
         await rosters.drop_shift(tx, number, by="test")
     await town.do("INSERT INTO contact VALUES ('fitter', 0, 'console', 'fitter')")

@@ -1,4 +1,4 @@
--- depends: 0016_sweep
+-- depends: 0020_canary
 -- What providers tell afterwards, and by when a message that was sent must have its receipt.
 
 ALTER TABLE delivery ADD COLUMN receipt text NOT NULL DEFAULT ''

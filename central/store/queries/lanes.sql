@@ -1,6 +1,9 @@
 -- name: begin_lanes
+-- Which stream is the newer one is told by first_at: after a clock that was set back it must still be the later.
 INSERT INTO lane (gateway, stream, lane, cursor, area, first_at, last_at)
-SELECT gateway, stream, %(lane)s, 0, area, %(now)s, %(now)s
+SELECT gateway, stream, %(lane)s, 0, area, greatest(%(now)s, (
+        SELECT max(l.first_at) + interval '1 millisecond' FROM lane l
+        WHERE l.gateway = r.gateway AND l.lane = %(lane)s)), %(now)s
 FROM json_to_recordset(%(rows)s::json) AS r (area text, gateway text, stream text)
 ORDER BY gateway, stream
 ON CONFLICT (gateway, stream, lane) DO NOTHING

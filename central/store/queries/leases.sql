@@ -5,16 +5,20 @@ SELECT heard_at, deaf FROM ear WHERE area = %(area)s FOR UPDATE
 INSERT INTO ear (area, heard_at, deaf) VALUES (%(area)s, %(now)s, interval '0') ON CONFLICT (area) DO NOTHING
 
 -- name: save_ear
-UPDATE ear SET heard_at = %(now)s, deaf = %(deaf)s WHERE area = %(area)s
+UPDATE ear SET heard_at = %(now)s, deaf = %(deaf)s,
+    deaf_until = CASE WHEN %(deaf)s > deaf THEN %(now)s ELSE deaf_until END WHERE area = %(area)s
 
 -- name: hold
 -- In one order for everybody, so that two who take heartbeats never wait for each other in a ring.
-SELECT l.gateway, l.silent_since, l.status FROM lease l JOIN gateway g ON g.id = l.gateway
+SELECT l.gateway, l.silent_since, l.status, l.heard_at, c.stored_at AS canary_at,
+    greatest(l.back_at, (SELECT max(deaf_until) FROM ear WHERE ear.area IN (g.area, ''))) AS settled_at
+FROM lease l JOIN gateway g ON g.id = l.gateway LEFT JOIN canary c ON c.gateway = l.gateway
 WHERE l.gateway = ANY (%(gateways)s) AND g.retired_at IS NULL ORDER BY l.gateway FOR NO KEY UPDATE OF l
 
 -- name: renew
 -- The ear that hears an area: its own or the one for all, whichever heard last.
 UPDATE lease SET heard_at = %(now)s, deaf = coalesce(q.deaf, interval '0'), silent_since = NULL,
+    back_at = CASE WHEN silent_since IS NULL THEN back_at ELSE %(now)s END,
     said_goodbye = false, status = q.status
 FROM (
     SELECT b.gateway, b.status::jsonb AS status,
@@ -50,3 +54,27 @@ FROM area a
 -- one gateway is enough to know, out of a hundred thousand
 WHERE (SELECT true FROM gateway g WHERE g.area = a.id AND g.retired_at IS NULL LIMIT 1)
 ORDER BY a.id
+
+-- name: returned
+-- When these gateways were last heard again after a silence, theirs or ours.
+SELECT l.gateway, greatest(l.back_at, (SELECT max(deaf_until) FROM ear WHERE ear.area IN (g.area, ''))) AS at
+FROM lease l JOIN gateway g ON g.id = l.gateway WHERE l.gateway = ANY (%(gateways)s)
+
+-- name: canaries
+-- The hourly proofs of these gateways have come in.
+INSERT INTO canary (gateway, stored_at)
+SELECT id, %(now)s FROM gateway WHERE id = ANY (%(gateways)s) ORDER BY id
+ON CONFLICT (gateway) DO UPDATE SET stored_at = excluded.stored_at
+
+-- name: fallen
+-- How many gateways of each of these areas are silent, since a moment or at all.
+SELECT g.area, count(*) AS silent FROM lease l JOIN gateway g ON g.id = l.gateway
+WHERE l.silent_since IS NOT NULL AND l.silent_since >= coalesce(%(since)s::timestamptz, '-infinity')
+  AND g.area = ANY (%(areas)s) AND g.retired_at IS NULL
+GROUP BY g.area
+
+-- name: gateways
+-- How many gateways each of these areas has, counted no further than wanted.
+SELECT q.area, (SELECT count(*) FROM (
+    SELECT FROM gateway g WHERE g.area = q.area AND g.retired_at IS NULL LIMIT %(most)s) c) AS gateways
+FROM unnest(%(areas)s::text[]) AS q (area)

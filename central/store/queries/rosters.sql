@@ -58,3 +58,13 @@ WHERE w.area = %(area)s AND w.active
   AND w.role IN ('grid_worker', 'community_lead', 'dispatcher', 'installer', 'volunteer', 'outside')
   AND (NOT EXISTS (SELECT FROM contact WHERE worker = w.id) OR (d.tries >= %(last)s AND NOT d.any_sent))
 ORDER BY w.id
+
+-- name: failing_channels
+-- Channels of which more than half of the tries of a day failed, and why the last of them did.
+SELECT d.channel, count(*) AS tries, count(*) FILTER (WHERE t.outcome <> 'sent') AS failed,
+    (array_agg(t.error ORDER BY t.finished_at DESC, t.delivery DESC) FILTER (WHERE t.outcome <> 'sent'))[1] AS why
+FROM delivery d JOIN worker w ON w.id = d.worker JOIN attempt t ON t.delivery = d.id
+WHERE w.area = %(area)s AND d.made_at > %(made_since)s AND t.started_at > %(since)s AND t.outcome IS NOT NULL
+GROUP BY d.channel
+HAVING count(*) >= %(least)s AND 2 * count(*) FILTER (WHERE t.outcome <> 'sent') > count(*)
+ORDER BY d.channel

@@ -20,6 +20,7 @@ LIMITS = {
     "smokewatch-central.service": 1.6,
     "smokewatch-central@.service": 1.6,
     "smokewatch-migrate.service": 1.6,
+    "smokewatch-auditor.service": 1.6,
 }
 PROGRAMS = ("smokewatch-edge", "smokewatch-central")
 

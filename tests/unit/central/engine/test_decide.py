@@ -203,6 +203,25 @@ def test_a_disposition_given_while_it_still_smokes_is_kept_until_it_clears() -> 
     assert not other.alarm.acknowledged
 
 
+def test_who_said_what_it_was_has_closed_it_whoever_took_it() -> None:
+    """Li says it while it still smokes and Wang has it: when the smoke ends it is Li's word that ends it."""
+    desk = Desk()
+    desk.see(Seen.PRESENT)
+    desk.act(ACK, "wang")
+    desk.act(CLOSE, "li")
+    desk.see(Seen.ABSENT)
+    assert desk.alarm is not None
+    assert (desk.alarm.acknowledged_by, desk.alarm.closed_by) == ("wang", "li")
+
+    returned = Desk()
+    returned.see(Seen.PRESENT)
+    returned.act(ACK, "wang")
+    returned.act(CLOSE, "li")
+    returned.wait(timedelta(minutes=20))
+    assert returned.alarm is not None
+    assert returned.alarm.closed_by is None
+
+
 def test_a_detector_that_falls_silent_in_smoke_calls_the_next_step_at_once() -> None:
     """It may be burning."""
     desk = Desk()
