@@ -128,6 +128,8 @@ class Promises:
         policy = done(self.work.policy(alarm))
         if alarm.life:
             assert line.what != "postponed", "no hours are quiet for smoke and heat"
+        elif line.what == "told" and line.detail["purpose"] in ("offer", "owner"):
+            return  # a person asks a person
         elif line.what == "told" and policy.quiet is not None:
             assert not _quiet(policy, at), "what can wait does not wake anybody"
 
