@@ -10,6 +10,7 @@ END $$;
 GRANT USAGE ON SCHEMA public TO smokewatch_auditor;
 GRANT SELECT (state, urgent, due_at, claimed_until) ON delivery TO smokewatch_auditor;
 GRANT SELECT (due_at) ON due TO smokewatch_auditor;
+GRANT SELECT (due_at) ON held_smoke TO smokewatch_auditor;
 GRANT SELECT (id) ON area TO smokewatch_auditor;
 GRANT SELECT (id, area, retired_at) ON gateway TO smokewatch_auditor;
 GRANT SELECT (gateway, heard_at) ON lease TO smokewatch_auditor;

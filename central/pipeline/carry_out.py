@@ -154,6 +154,10 @@ async def _tell(work: Work, alarm: Alarm, notify: Notify, reason: Reason, *, pas
     if notify.purpose is Purpose.ALARM and notify.step == 0:
         await _tell_beside(work, alarm)
     reached = await _reach(work, alarm, notify)
+    if notify.purpose is Purpose.RAISED:  # who has it is told by name, and once
+        reached = [one for one in reached if one.worker != alarm.acknowledged_by]
+        if not reached:
+            return
     if not _taken_care_of(reached) and (others := _others(alarm, notify, policy)):
         notify = replace(notify, targets=(*notify.targets, *others) if reached else others)
         reached = await _reach(work, alarm, notify)

@@ -23,11 +23,13 @@ from central.engine.model import (
     AlarmState,
     Condition,
     Disposition,
+    Grade,
     NotAllowed,
 )
 from central.engine.model import (
     Cause as Why,
 )
+from central.engine.verify import Around, verify
 from central.notifier.channel import Outcome, Sent, TryLater
 from central.notifier.plan import fall_back
 from central.notifier.retry import longest_wait, next_try
@@ -55,6 +57,13 @@ from tests.harness.memory_work import MemoryWork, done, next_row
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ACTIVE = (AlarmState.ACTIVE_UNACKNOWLEDGED, AlarmState.ACTIVE_ACKNOWLEDGED)
 LIFE = (Condition.SMOKE, Condition.HEAT)
+HANDS = (ActKind.ON_SCENE, ActKind.OFFER, ActKind.ACCEPT, ActKind.DECLINE, ActKind.TAKE_OVER)
+AROUND = st.builds(
+    Around,
+    neighbours=st.integers(0, 1),
+    latest=st.none() | st.sampled_from([20.0, 60.0]),
+    needs=st.sampled_from([(), ("卧床",)]),
+)
 SPANS = st.one_of(st.integers(0, 10), st.integers(60, 200), st.integers(590, 4000))
 WHICH = st.one_of(st.just(0), st.integers(0, 30))
 AGO = st.one_of(st.just(0), st.integers(0, 90), st.integers(0, 200_000))
@@ -185,6 +194,32 @@ class EngineMachine(RuleBasedStateMachine):
             assert self.work.alarms[before.id].acknowledged, "who says so has it"
 
     @precondition(lambda self: bool(self.work.alarms))
+    @rule(which=WHICH, kind=st.sampled_from(HANDS), who=st.sampled_from(PERSONS), to=st.sampled_from(PERSONS))
+    def hand_over(self, which: int, kind: ActKind, who: str, to: str) -> None:
+        """Somebody is there, asks another to take it over, answers, or takes it over by their own word."""
+        before = self._pick(which)
+        self.promises.says_yes = who if kind in (ActKind.ACCEPT, ActKind.TAKE_OVER) else None
+        if self._act(before, Act(kind, to=to), who) and kind in (ActKind.OFFER, ActKind.DECLINE):
+            after = self.work.alarms[before.id]
+            assert after.acknowledged_by == before.acknowledged_by, "who has it keeps it until another's yes"
+        self.promises.says_yes = None
+
+    @precondition(lambda self: bool(self.promises.open_now()))
+    @rule(which=WHICH, around=AROUND)
+    def second_look(self, which: int, around: Around) -> None:
+        """It is looked at again for what makes it graver."""
+        found = self.promises.open_now()
+        before = found[which % len(found)]
+        row = self.work.due.get((before.id, DueKind.STEP))
+        waiting = None if row is None else row.step
+        policy = done(self.work.policy(before))
+        decision = verify(before, around, policy, waiting, self.work.now)
+        self.promises.doing(lambda: done(carry_out(self.work, before, decision, Cause())), only=before.id)
+        order = list(Grade)
+        grade = self.work.alarms[before.id].grade
+        assert order.index(grade) >= order.index(before.grade), "a second look only raises"
+
+    @precondition(lambda self: bool(self.work.alarms))
     @rule(
         which=WHICH,
         who=st.sampled_from(PERSONS),
@@ -268,12 +303,18 @@ class EngineMachine(RuleBasedStateMachine):
         waiting = [one for one in self.promises.post.values() if one.state == "pending"]
         one = waiting[which % len(waiting)]
         alarm, planned = self.work.alarms[one.planned.alarm], one.planned
-        standing = Standing(alarm.state, alarm.round, alarm.acknowledged, alarm.disposition is not None)
+        standing = Standing(
+            alarm.state,
+            alarm.round,
+            alarm.acknowledged,
+            alarm.disposition is not None,
+            offered_to=alarm.offered_to,
+        )
         if why_needless(planned, standing) is not None:
             one.state = "needless"
             if alarm.life and alarm.state is not AlarmState.CLOSED and not alarm.acknowledged:
                 # A new round tells the first again, and nobody else: what was for others must still go out.
-                assert planned.step == 0 or planned.purpose == "disposition", "who was to be called is called"
+                assert planned.step == 0 or planned.purpose != "alarm", "who was to be called is called"
             return
         if isinstance(outcome, Sent):
             one.state = "sent"

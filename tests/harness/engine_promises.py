@@ -38,6 +38,8 @@ class Promises:
 
     def __init__(self, work: MemoryWork) -> None:
         self.work = work
+        self.says_yes: str | None = None
+        """Who says by their own word that they take an alarm over."""
         self.ended_by: dict[int, set[str]] = {}
         """Who said what an alarm was, with a disposition that a person may give."""
         self.post: dict[str, Post] = {}
@@ -103,11 +105,8 @@ class Promises:
 
     def _check_change(self, was: Alarm, alarm: Alarm, lines: int) -> None:
         if was.acknowledged and was.round == alarm.round:
-            same = (alarm.acknowledged_by, alarm.acknowledged_at) == (
-                was.acknowledged_by,
-                was.acknowledged_at,
-            )
-            assert same, "the first who takes it has it"
+            assert alarm.acknowledged_at == was.acknowledged_at, "the first yes of a round stays the first"
+            assert alarm.acknowledged_by in (was.acknowledged_by, self.says_yes), "who takes it has it"
         if (was.state, was.round) == (alarm.state, alarm.round):
             return
         rows = [row for trigger in Trigger if (row := find(was, trigger)) is not None]
@@ -129,6 +128,8 @@ class Promises:
         policy = done(self.work.policy(alarm))
         if alarm.life:
             assert line.what != "postponed", "no hours are quiet for smoke and heat"
+        elif line.what == "told" and line.detail["purpose"] in ("offer", "owner"):
+            return  # a person asks a person
         elif line.what == "told" and policy.quiet is not None:
             assert not _quiet(policy, at), "what can wait does not wake anybody"
 

@@ -18,6 +18,8 @@ ORDER BY array_position(ARRAY['life', 'unwatched', 'care', 'note'], a.severity),
 LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: overdue
--- Steps whose time came more than 30 s ago, and for how long the oldest of them has been waiting (s).
+-- Steps whose time came more than 30 s ago, and for how long the oldest of them has been waiting (s). Smoke of a walk
+-- test whose time is over is one: it should be an alarm.
 SELECT count(*) AS steps, coalesce(extract(epoch FROM %(now)s - min(due_at)), 0)::float8 AS oldest_s
-FROM due WHERE due_at < %(now)s - interval '30 seconds'
+FROM (SELECT due_at FROM due UNION ALL SELECT due_at FROM held_smoke) d
+WHERE due_at < %(now)s - interval '30 seconds'

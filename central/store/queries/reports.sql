@@ -8,7 +8,7 @@ FROM alarm a
 LEFT JOIN grid g ON g.id = a.grid
 LEFT JOIN community c ON c.id = g.community
 CROSS JOIN LATERAL (
-    SELECT min(x.at) FILTER (WHERE x.what IN ('acknowledged', 'on_way', 'closed') AND x.who <> 'system') AS acknowledged_at,
+    SELECT min(x.at) FILTER (WHERE x.what IN ('acknowledged', 'on_way', 'on_scene', 'accepted', 'taken_over', 'closed') AND x.who <> 'system') AS acknowledged_at,
         min(x.at) FILTER (WHERE x.what = 'on_way') AS set_out_at,
         min(x.at) FILTER (WHERE x.what = 'on_scene') AS arrived_at
     FROM alarm_log x WHERE x.alarm = a.id) l
