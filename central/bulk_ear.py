@@ -29,7 +29,7 @@ from wire.codec import MAX_BYTES
 from wire.topics import Channel, up_filter
 
 _log = structlog.get_logger()
-GATHER_S = 0.1
+GATHER_S = 0.25
 """How long a message waits for others when there are few, so that they share a transaction."""
 MOST_HELD_BYTES = 16_000_000
 """So much waits in memory, then the broker is not read any more until half of it is stored."""

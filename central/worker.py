@@ -35,9 +35,10 @@ from central.store.alarms import AlarmFacts
 from central.store.deliveries import Claimed, OutcomeWord, Standing
 from central.store.errors import StoreConflict, StoreDown, StoreError
 from central.store.pool import Store, Tx
-from central.store.savepoint import in_one_go, savepoint
+from central.store.savepoint import in_one_go, mark, undo
 
 _POLL_S = 1.0
+_MARK = "facts"
 _GRACE_S = 3.0
 _HOLD_BEYOND = timedelta(seconds=10)
 """How long after the channel's timeout a claim still holds: time to write down how it went."""
@@ -269,11 +270,13 @@ class Worker:
             return known
         for ids in (wanted, *([one] for one in wanted)):
             try:
-                async with savepoint(tx):
+                async with in_one_go(tx):
+                    await mark(tx, _MARK)
                     known |= await alarms.describe_all(tx, ids)
             except StoreDown:
                 raise
             except Exception:  # noqa: BLE001 -- whatever is wrong with the facts, the person is told
+                await undo(tx, _MARK)
                 _log.exception("alarms cannot be described", alarms=sorted(ids))
             else:
                 if ids is wanted:

@@ -22,9 +22,9 @@ class Said(NamedTuple):
     """Detectors whose readings are not kept, at most 16."""
 
 
-async def answers(tx: Tx, lane: Lane, said: Sequence[Said]) -> list[Ack]:
-    """To be sent once `tx` is committed."""
-    ours, now_ms = await epoch(tx), round(tx.now.timestamp() * 1000)
+async def answers(tx: Tx, lane: Lane, said: Sequence[Said], ours: str | None = None) -> list[Ack]:
+    """To be sent once `tx` is committed. `ours` is the epoch where the caller knows it already."""
+    ours, now_ms = ours or await epoch(tx), round(tx.now.timestamp() * 1000)
     return [
         Ack(
             stream=one.stream,

@@ -24,11 +24,12 @@ from central.pipeline.meaning import prepare, take
 from central.pipeline.own import raise_failed_event, raise_own
 from central.pipeline.work import Work, together
 from central.store import events, lanes, leases, quarantine
+from central.store.epoch import epoch
 from central.store.errors import StoreConflict, StoreDown, StoreError
 from central.store.events import EventRow
 from central.store.lanes import GatewayStream
 from central.store.pool import Tx
-from central.store.savepoint import at_once, in_one_go, savepoint
+from central.store.savepoint import at_once, in_one_go, mark, savepoint, undo
 from wire import delivery
 from wire.clock import corrected_event_ms
 from wire.codec import event_digest
@@ -42,6 +43,7 @@ _MAX = datetime(9999, 1, 1, tzinfo=UTC)
 AT_ONCE = 150
 """After so many events what they left is sent to the database, which writes it while the next are judged."""
 _CANARY = EventKind.CANARY.value
+_MARK = "events"
 _URGENT = (Condition.SMOKE.value, Condition.HEAT.value)
 
 
@@ -140,7 +142,7 @@ def _turn(waiting: Sequence[tuple[int, Came]]) -> tuple[list[_Taking], list[tupl
 
 
 async def _take_turn(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> dict[int, Ack]:
-    new = await _look(tx, turn)
+    new, ours = await _look(tx, turn)
     if new:
         await lanes.begin(tx, new, Lane.EVENTS.value)
         await _look(tx, turn)
@@ -169,12 +171,13 @@ async def _take_turn(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> 
     moved = {one.stream: one.taken[-1].cursor for one in turn if one.taken[-1].cursor != one.held}
     if moved:
         await lanes.move(tx, moved, Lane.EVENTS.value)
-    return dict(zip(numbers, await answers(tx, Lane.EVENTS, said), strict=True))
+    return dict(zip(numbers, await answers(tx, Lane.EVENTS, said, ours), strict=True))
 
 
-async def _look(tx: Tx, turn: Sequence[_Taking]) -> list[GatewayStream]:
-    """Hold the lanes and learn what is on record; the streams that have not begun."""
+async def _look(tx: Tx, turn: Sequence[_Taking]) -> tuple[list[GatewayStream], str]:
+    """Hold the lanes and learn what is on record; the streams that have not begun, and the epoch."""
     held: dict[GatewayStream, lanes.Held] = {}
+    epochs: list[str] = []
 
     async def lock() -> None:
         held.update(await lanes.lock_known(tx, [one.stream for one in turn], Lane.EVENTS.value))
@@ -189,12 +192,15 @@ async def _look(tx: Tx, turn: Sequence[_Taking]) -> list[GatewayStream]:
         for one in turn:
             one.told = told[one.key]
 
+    async def which_database() -> None:
+        epochs.append(await epoch(tx))
+
     async with in_one_go(tx):  # the lanes first: nobody may add to what is on record meanwhile
-        await at_once(lock(), know(), elsewhere())
+        await at_once(lock(), know(), elsewhere(), which_database())
     for one in turn:
         if one.stream in held:
             one.held, one.began = held[one.stream]
-    return [one.stream for one in turn if one.stream not in held]
+    return [one.stream for one in turn if one.stream not in held], epochs[0]
 
 
 async def _record(tx: Tx, turn: Sequence[_Taking], counted: Counter[str]) -> list[tuple[Told, Event]]:
@@ -265,11 +271,13 @@ async def _take(work: Work, todo: list[tuple[Told, Event]]) -> set[events.Stream
 async def _insert(tx: Tx, rows: list[EventRow], counted: Counter[str]) -> list[int | None]:
     """Ids of the rows. One that the database refuses goes to quarantine, and its id is None."""
     try:
-        async with savepoint(tx):
+        async with in_one_go(tx):
+            await mark(tx, _MARK)
             return list(await events.insert(tx, rows))
     except (StoreDown, StoreConflict):
         raise
     except StoreError:
+        await undo(tx, _MARK)
         ids: list[int | None] = []
     for row in rows:
         try:

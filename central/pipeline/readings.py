@@ -37,8 +37,8 @@ LIMITS = {
 """What a sensor can mean, in the units of `wire.messages.ReadingBatch`; ppm sensors reach 10,000."""
 
 T = TypeVar("T", int, float)
-AT_ONCE = 8
-"""Batches that are looked through before others have their turn: about 2 ms."""
+AT_ONCE = 4
+"""Batches that are looked through before others have their turn: about 1 ms."""
 MOST_UNKNOWN = 16
 """Strangers named in one answer."""
 _OLDEST_MS = 400 * 86_400_000

@@ -28,11 +28,12 @@ from central.store.due import DueRow
 from central.store.errors import StoreConflict, StoreDown, StoreRefused
 from central.store.people import Duty, People
 from central.store.pool import Tx
-from central.store.savepoint import at_once, in_one_go, savepoint
+from central.store.savepoint import at_once, in_one_go, mark, undo
 from central.store.sources import Place, Source, Word
 
 _log = structlog.get_logger()
 T = TypeVar("T")
+_MARK = "work"
 _Key = tuple[str | None, str, Condition]
 """The gateway (None: the centre), the part and the condition of an alarm."""
 
@@ -49,17 +50,18 @@ async def together(tx: Tx, do: Callable[[Work], Awaitable[T]]) -> T:
     for _ in range(3):
         work = Work(tx)
         try:
-            async with savepoint(tx):
-                async with in_one_go(tx):
-                    done = await do(work)
-                    await work.write()
-                work.check_births()
-                return done
-        except LostRace:
-            continue
-        except StoreRefused:
-            if not work.lost_race:
+            async with in_one_go(tx):
+                await mark(tx, _MARK)
+                done = await do(work)
+                await work.write()
+            work.check_births()
+        except Exception as error:
+            await undo(tx, _MARK)
+            raced = isinstance(error, LostRace) or (isinstance(error, StoreRefused) and work.lost_race)
+            if not raced:
                 raise
+        else:
+            return done
     raise StoreConflict("another transaction opens the same alarms")
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from central.engine.model import Alarm, AlarmState, Cause, Condition, Disposition, Grade, Reason, Severity
 from central.store.pool import Tx, ask
 from central.store.rows import rows
-from central.store.savepoint import in_one_go
+from central.store.savepoint import at_once
 from central.store.sql import queries
 
 
@@ -240,17 +240,24 @@ async def describe(tx: Tx, alarm_id: int) -> AlarmFacts | None:
 
 async def describe_all(tx: Tx, ids: Collection[int]) -> dict[int, AlarmFacts]:
     """The same of several alarms, by id; one that is not there is left out."""
-    async with in_one_go(tx):
-        described = await tx.conn.execute(_sql["describe"], {"ids": list(ids)})
-        living_there = await tx.conn.execute(_sql["residents"], {"ids": list(ids)})
+    described: list[dict[str, Any]] = []
     residents: dict[str, list[ResidentFacts]] = {}
-    for resident in await living_there.fetchall():
+    living_there: list[dict[str, Any]] = []
+
+    async def describe() -> None:
+        described.extend(await _fetch(tx, "describe", ids=list(ids)))
+
+    async def who_lives_there() -> None:
+        living_there.extend(await _fetch(tx, "residents", ids=list(ids)))
+
+    await at_once(describe(), who_lives_there())
+    for resident in living_there:
         birth_year, household = resident.pop("birth_year"), resident.pop("household")
         age = tx.now.year - birth_year if birth_year else None
         residents.setdefault(household, []).append(ResidentFacts(age=age, **resident))
     return {
         row["id"]: AlarmFacts(**_words(row), residents=tuple(residents.get(row["household"], ())))
-        for row in await described.fetchall()
+        for row in described
     }
 
 

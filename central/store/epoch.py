@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from central.store.pool import Tx, one
+from central.store.pool import Tx, ask
 
 
 async def epoch(tx: Tx) -> str:
     """32 hex digits."""
-    return str(one(await (await tx.conn.execute("SELECT epoch FROM epoch")).fetchone())["epoch"])
+    return str((await ask(tx, "SELECT epoch FROM epoch", {}))[0]["epoch"])

@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import LiteralString
+
+from psycopg.sql import SQL, Identifier
 
 from central.store.pool import Tx, translated
 
@@ -26,6 +29,21 @@ async def in_one_go(tx: Tx) -> AsyncIterator[None]:
     with translated():
         async with tx.conn.pipeline():
             yield
+
+
+async def mark(tx: Tx, name: LiteralString) -> None:
+    """A point to which `undo` goes back. Within `in_one_go` it costs no round trip, and needs no end.
+
+    `name` is of the caller's own: what lies within must not mark by the same name.
+    """
+    await tx.conn.execute(SQL("SAVEPOINT {}").format(Identifier(name)), prepare=False)
+
+
+async def undo(tx: Tx, name: LiteralString) -> None:
+    """Nothing happened since the last `mark` of this name; to be called outside of `in_one_go`."""
+    if not tx.conn.closed:
+        with translated():
+            await tx.conn.execute(SQL("ROLLBACK TO SAVEPOINT {}").format(Identifier(name)), prepare=False)
 
 
 async def at_once(*questions: Coroutine[None, None, None]) -> None:
