@@ -9,6 +9,7 @@ kill can hide a reading from its roll-up, however late it came.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -26,6 +27,8 @@ _LOCK = 0x726F6C6C75
 _HOUR_US = 3_600_000_000
 _SMALLEST, _FIRST, _LARGEST = 1, 200, 5_000
 _SHORT_S, _LONG_S = 1.0, 4.0
+_ROWS = 20_000
+"""Of `touched`, about a message each, and no more gateways when they have left so many."""
 Clock = Callable[[], float]
 
 
@@ -62,20 +65,21 @@ class Touched:
 
 
 async def roll_minutes(tx: Tx, piece: int) -> int | None:
-    """Bring minutes and last readings up to date for up to `piece` rows of `touched`.
+    """Bring minutes and last readings of up to `piece` gateways up to date, the longest touched first.
 
-    How many were taken: fewer than `piece` when none were left. None when another job is at it.
+    How many: none when none were left. None when another job is at it.
     """
     if not await _alone(tx):
         return None
-    spans = await (await tx.conn.execute(_SQL["take_touched"], {"piece": piece})).fetchall()
+    limits = {"piece": piece, "rows": _ROWS}
+    spans = await (await tx.conn.execute(_SQL["take_touched"], limits)).fetchall()
     for part in _by_day(spans, "hour"):
         values = _columns(part, "gateway", "low", "high")
         values |= {"low": min(values["lows"]), "high": max(values["highs"])}
         await tx.conn.execute(_SQL["roll_minutes"], values)
     if spans:
         await tx.conn.execute(_SQL["note_hours"], _columns(spans, "gateway", "hour"))
-    return sum(int(span["rows"]) for span in spans)
+    return len({span["gateway"] for span in spans})
 
 
 async def roll_hours(tx: Tx, piece: int) -> int | None:
@@ -112,16 +116,20 @@ class Roller:
         self._turn = asyncio.Lock()
 
     async def minutes(self) -> int:
-        """All that is touched now; how many rows of `touched` were taken."""
-        return await self._all("minutes", roll_minutes)
+        """All gateways that are touched now, each once; how many. What comes meanwhile waits."""
+        async with self._store.transaction() as tx:
+            row = one(await (await tx.conn.execute(_SQL["count_touched"])).fetchone())
+        return await self._all("minutes", roll_minutes, most=int(row["n"]))
 
     async def hours_and_days(self) -> int:
         """All hours and days whose minutes have changed; how many hours and days of gateways."""
         return await self._all("hours", roll_hours) + await self._all("days", roll_days)
 
-    async def _all(self, name: str, roll: Callable[[Tx, int], Awaitable[int | None]]) -> int:
+    async def _all(
+        self, name: str, roll: Callable[[Tx, int], Awaitable[int | None]], most: float = math.inf
+    ) -> int:
         total = 0
-        while True:
+        while total < most:
             piece = self._pieces.get(name, _FIRST)
             async with self._turn:  # minutes and hours of one program wait for each other
                 began = self._clock()
@@ -137,8 +145,9 @@ class Roller:
             elif taken == piece and took < _SHORT_S:
                 self._pieces[name] = min(piece * 2, _LARGEST)
             total += taken or 0
-            if taken is None or taken < piece:
-                return total
+            if not taken:
+                break
+        return total
 
 
 async def _alone(tx: Tx) -> bool:

@@ -12,15 +12,24 @@ SELECT pg_try_advisory_xact_lock(%(key)s) AS held, set_config('enable_seqscan', 
 
 -- name: take_touched
 -- Rows that are visible, and so are the readings they speak of: both were committed at once. Whole minutes come back.
-WITH taken AS (
-    DELETE FROM touched WHERE ctid = ANY (ARRAY(SELECT ctid FROM touched LIMIT %(piece)s))
+-- All rows of a gateway together: each message leaves one, and a minute is made anew once for all of them. Who has
+-- waited longest comes first. After an outage a few gateways have enough for one transaction.
+WITH waiting AS (
+    SELECT gateway, min(ctid) AS first, count(*) AS n FROM touched GROUP BY gateway
+), taken AS (
+    DELETE FROM touched WHERE gateway IN (
+        SELECT gateway FROM (SELECT gateway, first, sum(n) OVER (ORDER BY first) - n AS before FROM waiting) w
+        WHERE before < %(rows)s ORDER BY first LIMIT %(piece)s)
     RETURNING gateway, low, high, date_bin('1 hour', low, '2000-01-01 00:00+08') AS hour
 ), counted AS (
-    SELECT gateway, hour, min(low) AS low, max(high) AS high, count(*) AS rows FROM taken GROUP BY gateway, hour
+    SELECT gateway, hour, min(low) AS low, max(high) AS high FROM taken GROUP BY gateway, hour
 )
 SELECT gateway, hour, date_bin('1 minute', low, '2000-01-01 00:00+08') AS low,
-    date_bin('1 minute', high, '2000-01-01 00:00+08') + interval '1 minute' AS high, rows
+    date_bin('1 minute', high, '2000-01-01 00:00+08') + interval '1 minute' AS high
 FROM counted ORDER BY hour, gateway
+
+-- name: count_touched
+SELECT count(DISTINCT gateway) AS n FROM touched
 
 -- name: roll_minutes
 -- From what is stored now; the same again changes nothing. A bucket never loses readings: they may be forgotten.
