@@ -30,6 +30,7 @@ from central.engine.model import (
     Cause as Why,
 )
 from central.engine.verify import Around, verify
+from central.engine.window import Window, WindowKind
 from central.notifier.channel import Outcome, Sent, TryLater
 from central.notifier.plan import fall_back
 from central.notifier.retry import longest_wait, next_try
@@ -173,6 +174,23 @@ class EngineMachine(RuleBasedStateMachine):
         self.promises.doing(lambda: done(silence(self.work, found, Cause())), of=gateway)
         for alarm in found:
             assert not self.work.alarms[alarm.id].acknowledged, "silence in smoke calls again"
+
+    @rule(gateway=st.sampled_from(GATEWAYS))
+    def comes_back(self, gateway: str) -> None:
+        """The gateway is heard again after a silence."""
+        self.work.back_at[gateway] = self.work.now
+
+    @rule(
+        detector=st.sampled_from(DETECTORS),
+        kind=st.sampled_from([WindowKind.MAINTENANCE, WindowKind.OUT_OF_SERVICE]),
+        hours=st.integers(0, 48),
+        person=st.sampled_from([None, *PERSONS]),
+    )
+    def work_begins(self, detector: str, kind: WindowKind, hours: int, person: str | None) -> None:
+        """Somebody works on a detector, or it is out of service."""
+        begins = self.work.now
+        window = Window(1, kind, begins, begins + timedelta(hours=hours), "because", person)
+        self.work.worked_on.setdefault(detector, []).append(window)
 
     @rule(gateway=st.sampled_from(GATEWAYS))
     def new_stream(self, gateway: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from central.engine.book import BUILT_IN, Book
 from central.engine.model import Alarm, AlarmState, Condition
+from central.engine.window import Window
 from central.notifier.plan import Planned, Recipient
 from central.pipeline.work import Work
 from central.store.alarms import Line
@@ -41,6 +42,10 @@ class MemoryWork(Work):
         self.registered: set[str] = set()
         self.on_duty: dict[str, list[Recipient]] = {}
         """Who is told for a target now."""
+        self.worked_on: dict[str, list[Window]] = {}
+        """Windows by detector."""
+        self.back_at: dict[str, datetime] = {}
+        """When gateways were heard again after a silence."""
         self.said: list[tuple[datetime, Line]] = []
         self.changes: list[Change] = []
         self.messages: list[Planned] = []
@@ -75,16 +80,17 @@ class MemoryWork(Work):
     async def learn_due(self, ids: Collection[int]) -> None:
         """All rows are known already."""
 
-    async def learn_windows(self, parts: Iterable[str]) -> None:
-        """Nobody works on a detector."""
-        self._windows |= {part: [] for part in parts}
+    async def windows(self, part: str) -> list[Window]:
+        """Those that are open now."""
+        return [window for window in self.worked_on.get(part, []) if window.lasts(self.now)]
 
     async def person(self, worker: str) -> Recipient | None:
         """Whoever is there now."""
         return next((one for told in self.on_duty.values() for one in told if one.worker == worker), None)
 
     async def returned(self, gateway: str) -> datetime | None:
-        """No gateway has just come back."""
+        """When it was heard again after a silence."""
+        return self.back_at.get(gateway)
 
     async def learn_ended(
         self, births: Collection[tuple[str | None, str, Condition]], since: datetime
