@@ -99,7 +99,8 @@ class BulkEar:
     async def _one_connection(self) -> str:
         self._clock = asyncio.get_running_loop().time
         kind = self._kind
-        self._lanes = [Lane(kind.name, _QUEUE, kind.at_once_bytes, GATHER_S) for _ in range(kind.lanes)]
+        turn = asyncio.Lock()
+        self._lanes = [Lane(kind.name, _QUEUE, kind.at_once_bytes, GATHER_S, turn) for _ in range(kind.lanes)]
         self.deaf = False
         try:
             where = self._where(*next(self._nodes))

@@ -69,7 +69,7 @@ def routes(store: Store, kept: Kept = KEPT) -> APIRouter:
     ) -> Series:
         """A detector over time: lowest, highest and mean of each bucket, and gaps with what is known of them.
 
-        Buckets without readings are left out. Roll-ups are up to 30 s (minutes) or 6 min (hours, days) late.
+        Buckets without readings are left out. Roll-ups are up to 60 s (minutes) or 6 min (hours, days) late.
         """
         checked(begin, end, LONGEST)
         async with store.transaction() as tx:
