@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from central.engine.model import Condition
+from central.engine.walk_test import REAL_AFTER
 from central.store.pool import Tx
 from central.store.sources import Source
 from central.store.sql import queries
@@ -61,7 +62,7 @@ async def take_of(tx: Tx, gateway: str, part: str | None) -> list[HeldSmoke]:
 
 async def take_due(tx: Tx, limit: int) -> list[HeldSmoke]:
     """What has been a test for long enough; rows that others hold are passed over."""
-    return await _fetch(tx, "take_due", now=tx.now, limit=limit)
+    return await _fetch(tx, "take_due", now=tx.now, limit=limit, longest=REAL_AFTER)
 
 
 async def due_now(tx: Tx, window: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from central.engine.verify import NEARBY, RISE_WITHIN, Around
+from central.engine.verify import LOOK_LATER, NEARBY, RISE_WITHIN, Around
 from central.store.pool import Tx
 from central.store.sql import queries
 
@@ -13,7 +13,8 @@ _sql = queries("verification")
 
 async def ready(tx: Tx, limit: int) -> list[int]:
     """Alarms whose time has come, locked; those locked by others are passed over."""
-    cursor = await tx.conn.execute(_sql["ready"], {"now": tx.now, "limit": limit})
+    values = {"now": tx.now, "limit": limit, "longest": LOOK_LATER}
+    cursor = await tx.conn.execute(_sql["ready"], values)
     return [int(row["id"]) for row in await cursor.fetchall()]
 
 

@@ -40,6 +40,17 @@ async def test_a_second_detector_of_the_building_tells_everybody_of_the_climb_at
     await town.store.close()
 
 
+async def test_a_clock_that_is_set_back_keeps_nobody_from_looking_again(database: str) -> None:
+    """The next look would lie an hour ahead, and a second detector's smoke would raise nothing."""
+    town = await open_town(database)
+    await send(town, batch([event(1, A, SMOKE)]))
+    assert await verify(town) == 1
+    town.time.forward(hours=-1)
+    assert await verify(town) == 1
+    assert await verify(town) == 0, "the new time is the one that counts"
+    await town.store.close()
+
+
 async def test_rising_heat_and_who_lies_in_bed_are_found_on_record(database: str) -> None:
     """The household raises it, the temperature makes it grave; closed alarms next door do not count."""
     town = await open_town(database)

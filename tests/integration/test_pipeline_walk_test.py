@@ -89,6 +89,17 @@ async def test_smoke_that_stays_over_three_minutes_is_smoke(database: str) -> No
     await town.store.close()
 
 
+async def test_a_clock_that_is_set_back_keeps_no_smoke_for_a_test(database: str) -> None:
+    """Its three minutes would last an hour more."""
+    town = await walking(database)
+    town.time.forward(minutes=1)
+    await send(town, batch([event(1, A, SMOKE, window="1")]))
+    town.time.forward(hours=-1)
+    assert await tick(town) == 1
+    assert ("primary", "alarm", 1, 0) in await smoke(town)
+    await town.store.close()
+
+
 async def test_what_is_still_there_when_somebody_ends_the_walk_test_is_smoke(database: str) -> None:
     """At once, not when its three minutes are over."""
     town = await walking(database)

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from central.answering import Answering
 from central.ending import end
 from central.listening import Listening
 from central.notifier.channels.gsm import Gsm, GsmConfig
+from central.store import replies
 from tests.harness.modem import PtyModem, came
 from tests.harness.town import batch, event, open_town, send
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
 
 PHONE, STRANGER = "+8613800000000", "+8615500000000"
+
+
+async def test_a_clock_that_is_set_back_delays_no_answer_that_is_tried_again(database: str) -> None:
+    town = await open_town(database)
+    hold = timedelta(seconds=30)
+    async with town.store.transaction() as tx:
+        await replies.answer(tx, "gsm", PHONE, "zh", "已接警")
+        (one,) = await replies.claim(tx, ["gsm"], 10, hold)
+        await replies.end(tx, one, "pending", why="no network", due_at=tx.now + timedelta(minutes=1))
+    async with town.store.transaction() as tx:
+        assert await replies.claim(tx, ["gsm"], 10, hold) == [], "its time has not come"
+    town.time.forward(hours=-1)
+    async with town.store.transaction() as tx:
+        assert [again.attempts for again in await replies.claim(tx, ["gsm"], 10, hold)] == [2]
+    await town.store.close()
 
 
 async def test_a_reply_to_the_modem_takes_the_alarm_and_is_answered(database: str) -> None:

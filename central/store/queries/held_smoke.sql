@@ -17,9 +17,10 @@ DELETE FROM held_smoke WHERE gateway = %(gateway)s AND (%(part)s::text IS NULL O
 RETURNING gateway, part, condition, notice_window AS window, area, event, event_at, due_at
 
 -- name: take_due
+-- A time further ahead than any that we set comes from a clock that was set back since.
 DELETE FROM held_smoke WHERE (gateway, part, condition) IN (
-    SELECT gateway, part, condition FROM held_smoke WHERE due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED)
+    SELECT gateway, part, condition FROM held_smoke WHERE due_at <= %(now)s OR due_at > %(now)s + %(longest)s
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING gateway, part, condition, notice_window AS window, area, event, event_at, due_at
 
 -- name: due_now

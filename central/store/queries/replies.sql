@@ -15,9 +15,11 @@ INSERT INTO answer (channel, address, language, text, made_at, due_at)
 VALUES (%(channel)s, %(address)s, %(language)s, %(text)s, %(now)s, %(now)s)
 
 -- name: claim
+-- A time further ahead than any that we set comes from a clock that was set back since.
 WITH chosen AS (
     SELECT id FROM answer
-    WHERE channel = ANY (%(channels)s) AND (state = 'pending' AND due_at <= %(now)s
+    WHERE channel = ANY (%(channels)s) AND (state = 'pending'
+            AND (due_at <= %(now)s OR due_at > %(now)s + interval '10 minutes')
         OR state = 'sending' AND (claimed_until < %(now)s OR claimed_until > %(now)s + interval '5 minutes'))
     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )

@@ -1,5 +1,7 @@
 -- name: ready
-SELECT id FROM alarm WHERE verify_at <= %(now)s ORDER BY verify_at, id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+-- A time further ahead than any that we set comes from a clock that was set back since.
+SELECT id FROM alarm WHERE verify_at <= %(now)s OR verify_at > %(now)s + %(longest)s
+ORDER BY verify_at, id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: around
 -- Other detectors of the building, the same detector's other alarm, its temperatures, and what is said of who lives there.
