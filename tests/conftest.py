@@ -13,6 +13,7 @@ from tests.harness.database import (
     own_database_server,
 )
 from tests.harness.nats_cluster import nats_cluster
+from tests.harness.town import town
 
 __all__ = [
     "broker",
@@ -22,6 +23,7 @@ __all__ = [
     "empty_database",
     "nats_cluster",
     "own_database_server",
+    "town",
 ]
 
 # As the programs do. The default draws a traceback with all locals, which holds the loop for a second.

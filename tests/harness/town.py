@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+import pytest
 
 from central.store.pool import Store
 from wire.messages import Ack, Clock, Condition, Event, EventBatch, EventKind
@@ -94,6 +95,14 @@ async def open_town(dsn: str, time: Time | None = None) -> Town:
     store = Store(dsn, clock_shift=time)
     await store.open()
     return Town(dsn, store, time)
+
+
+@pytest.fixture
+async def town(database: str) -> AsyncIterator[Town]:
+    """A town of one's own; a test file adds to it by a fixture of the same name that takes this one."""
+    made = await open_town(database)
+    yield made
+    await made.store.close()
 
 
 def event(seq: int, kind: EventKind, condition: Condition | None = None, **more: Any) -> Event:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from central import pipeline
-from tests.harness.town import AREA, GATEWAY, Town, open_town
+from tests.harness.town import AREA, GATEWAY, Town
 from wire.codec import decode
 from wire.messages import Condition, EventBatch, EventKind, ReadingBatch, Status
 from wire.topics import Channel
@@ -17,13 +16,6 @@ from wire.topics import Channel
 ROOT = Path(__file__).parents[2]
 AGENTS = ROOT / "tests" / "vectors" / "wire" / "v1" / "agents"
 VERSIONS = sorted(folder.name for folder in AGENTS.iterdir())
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 def _said(version: str) -> list[EventBatch | ReadingBatch | Status]:

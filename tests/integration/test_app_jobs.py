@@ -17,16 +17,9 @@ from central.jobs import Jobs
 from central.notifier.channel import Limits
 from central.store import deliveries, retention
 from central.store.links import LinkState, find_link, forget_links, make_link, revoke_links
-from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, batch, event, open_town, send
+from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, batch, event, send
 from tests.harness.wait import eventually
 from wire.messages import Clock, Condition, EventKind, ReadingBatch
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 def wall() -> datetime:

@@ -20,7 +20,7 @@ from central.ending import end
 from central.intake import Intake
 from tests.harness.broker import Broker
 from tests.harness.secure_broker import CENTRE, HOST, SecureBroker, running_secure_broker
-from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, open_town
+from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town
 from tests.harness.wait import eventually
 from wire.codec import decode, encode
 from wire.messages import Ack, Clock, ReadingBatch
@@ -28,13 +28,6 @@ from wire.topics import Channel, gateway_topic
 
 TOPIC = gateway_topic(AREA, GATEWAY, Channel.READINGS)
 ROWS = 100
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 @pytest.fixture(scope="module")

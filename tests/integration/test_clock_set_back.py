@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-
-import pytest
 
 from central import pipeline
 from central.store import clock, leases
-from tests.harness.town import Town, batch, event, open_town, send
+from tests.harness.town import Town, batch, event, send
 from wire.messages import Condition, EventKind
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 async def tick(town: Town) -> timedelta:

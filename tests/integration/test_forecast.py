@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from central.__main__ import main
 from central.store.forecast import FRESH, TEN_YEARS, forecast
-from tests.harness.town import Town, open_town
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
+from tests.harness.town import Town
 
 
 async def test_what_a_day_brings_times_what_is_kept(town: Town) -> None:

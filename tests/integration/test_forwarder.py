@@ -18,20 +18,13 @@ from central.forwarder import Forwarder
 from central.store import forward
 from tests.harness import fire_centre
 from tests.harness.fire_centre import CONTROL, REQUEST, TRANSMITTER, US, Component, FireCentre
-from tests.harness.town import Town, batch, event, open_town, send
+from tests.harness.town import Town, batch, event, send
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
 
 A, C = EventKind.ASSERT, EventKind.CLEAR
 SMOKE = Condition.SMOKE
 NORMAL, FIRE, FAULT, POWER = 1, 2, 4, 1 << 8
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 @pytest.fixture

@@ -109,13 +109,6 @@ async def ingesting(town: Town, broker: Broker) -> AsyncIterator[Ingest]:
         await end([task])
 
 
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
-
-
 async def count(town: Town, table: str) -> int:
     return int((await town.one(f"SELECT count(*) AS n FROM {table}"))["n"])
 

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from central.intake import Answer, Intake, Parcel
-from tests.harness.town import AREA, BOOT, Town, open_town
+from tests.harness.town import AREA, BOOT, Town
 from wire.codec import decode, encode
 from wire.messages import Ack, Clock, ReadingBatch
 from wire.topics import Channel, gateway_topic
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 def parcel(gateway: str, stream: str, first: int, rows: int = 3) -> Parcel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,19 +16,17 @@ from central.job_watch import LOOKS, JobWatch
 from central.jobs import Jobs
 from central.store import jobs as records
 from central.store.jobs import AT_LEAST, MISSED, Job, is_overdue
-from tests.harness.town import Town, open_town
+from tests.harness.town import Town
 from tests.harness.wait import eventually
 
 PERIODS = {"due": 1.0, "keeping": 3600.0}
 
 
 @pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    async with made.store.transaction() as tx:
+async def town(town: Town) -> Town:
+    async with town.store.transaction() as tx:
         await records.expect(tx, PERIODS)
-    yield made
-    await made.store.close()
+    return town
 
 
 async def works(town: Town, *names: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,16 +10,14 @@ import pytest
 
 from central import pipeline
 from central.store import leases, sources
-from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, batch, event, open_town, send
+from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, batch, event, send
 from wire.messages import Ack, Ask, BusStatus, Clock, Condition, EventKind, Status
 
 
 @pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    await listen(made)
-    yield made
-    await made.store.close()
+async def town(town: Town) -> Town:
+    await listen(town)
+    return town
 
 
 async def listen(town: Town) -> timedelta:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,19 +10,12 @@ import pytest
 from central import pipeline
 from central.engine.model import Act, ActKind, Alarm, Cause, Disposition, NotAllowed
 from central.store.pool import Store
-from tests.harness.town import AREA, GATEWAY, Town, batch, event, open_town, send
+from tests.harness.town import AREA, GATEWAY, Town, batch, event, send
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
 
 A, C = EventKind.ASSERT, EventKind.CLEAR
 SMOKE = Condition.SMOKE
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 async def due(town: Town) -> int:

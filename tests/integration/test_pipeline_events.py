@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -11,19 +10,12 @@ import pytest
 from central import pipeline
 from central.engine.model import Act, ActKind, Disposition
 from central.store import alarms
-from tests.harness.town import BOOT, GATEWAY, STREAM, Town, batch, event, open_town, send
+from tests.harness.town import BOOT, GATEWAY, STREAM, Town, batch, event, send
 from wire.messages import Ask, Condition, EventKind
 
 A, C, U, F = EventKind.ASSERT, EventKind.CLEAR, EventKind.UNKNOWN, EventKind.FALLBACK
 SMOKE, HEAT, TEST, FAULT = Condition.SMOKE, Condition.HEAT, Condition.TEST, Condition.FAULT
 NO_RESPONSE, BUS_DOWN = Condition.NO_RESPONSE, Condition.BUS_DOWN
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 def snapshot(seq: int, **states: list[Condition] | None):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,18 +14,11 @@ from central.engine.policy import CHINA
 from central.registry import policies, rosters
 from central.registry.errors import RegistryError
 from central.registry.rosters import Away, Shift
-from tests.harness.town import Town, batch, event, open_town, send
+from tests.harness.town import Town, batch, event, send
 from wire.messages import Condition, EventKind
 
 A = EventKind.ASSERT
 SMOKE = Condition.SMOKE
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 async def save(town: Town, body: dict[str, Any], severity: str = "life", **place: Any) -> list[str]:

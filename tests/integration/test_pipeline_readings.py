@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from central import pipeline
 from central.store.series import SeriesIds
-from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, open_town
+from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town
 from wire.messages import Ack, Clock, Lane, ReadingBatch
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 async def send(

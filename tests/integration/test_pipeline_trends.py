@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,18 +10,16 @@ from central import pipeline
 from central.engine.model import Act, ActKind, Cause, Disposition
 from central.store.rollups import CHINA
 from device_profiles.load import load_profiles
-from tests.harness.town import Town, open_town
+from tests.harness.town import Town
 
 PROFILES = load_profiles()
 
 
 @pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    await made.do("INSERT INTO series (gateway, detector) VALUES ('gw-1', 'det-1'), ('gw-1', 'det-2')")
-    await made.do("UPDATE placement SET from_at = now() - interval '2 years'")
-    yield made
-    await made.store.close()
+async def town(town: Town) -> Town:
+    await town.do("INSERT INTO series (gateway, detector) VALUES ('gw-1', 'det-1'), ('gw-1', 'det-2')")
+    await town.do("UPDATE placement SET from_at = now() - interval '2 years'")
+    return town
 
 
 async def today(town: Town) -> datetime:

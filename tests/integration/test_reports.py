@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,19 +11,12 @@ from central import pipeline
 from central.__main__ import main
 from central.engine.model import Act, ActKind, Cause, Disposition
 from central.store import audit
-from tests.harness.town import Town, batch, event, open_town, send
+from tests.harness.town import Town, batch, event, send
 from tests.harness.web import client, token_for
 from wire.messages import Condition, EventKind
 
 A, C = EventKind.ASSERT, EventKind.CLEAR
 SMOKE = Condition.SMOKE
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 async def burned(town: Town) -> str:

@@ -17,7 +17,7 @@ from central.engine.model import Act, ActKind, Disposition
 from central.transmitters import Transmitters
 from simulator.parts import free_port
 from tests.harness.fire_centre import ANSWER, CONFIRM, DENY, SEND, TRANSMITTER, US, number, put_together
-from tests.harness.town import Town, open_town
+from tests.harness.town import Town
 from tests.harness.wait import eventually
 
 GATEWAY, STRANGER = "gw-2", 4711
@@ -52,13 +52,6 @@ class Line:
                 rest = await reader.readexactly(3 + number(head[24:26]))
                 assert (number(head[12:18]), number(head[18:24])) == (US, TRANSMITTER)
                 self.came.append((number(head[2:4]), head[26], rest[:-3]))
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 @asynccontextmanager

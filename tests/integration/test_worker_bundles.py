@@ -16,7 +16,7 @@ from central.notifier.channels.webhook import Webhook, WebhookConfig
 from central.store.links import find_link
 from central.worker import Worker
 from tests.harness.sinks import SECRET, Say, Sink, sink
-from tests.harness.town import Town, batch, event, open_town, send
+from tests.harness.town import Town, batch, event, send
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
 
@@ -34,11 +34,9 @@ INSERT INTO contact SELECT id, 0, 'text', id FROM worker;
 
 
 @pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    await made.do(_MORE.format(n=HOMES))
-    yield made
-    await made.store.close()
+async def town(town: Town) -> Town:
+    await town.do(_MORE.format(n=HOMES))
+    return town
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from central.store.links import LinkState, find_link
 from central.store.pool import Store
 from central.worker import Worker
 from tests.harness.sinks import SECRET, Say, Sink, sink
-from tests.harness.town import Town, batch, event, open_town, send
+from tests.harness.town import Town, batch, event, send
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
 
@@ -31,13 +31,11 @@ URL = "https://fire.example"
 
 
 @pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    await made.do("DELETE FROM contact")
-    await made.do("INSERT INTO contact SELECT id, 0, 'phone', id FROM worker")
-    await made.do("INSERT INTO contact SELECT id, 1, 'other', id || '@' FROM worker")
-    yield made
-    await made.store.close()
+async def town(town: Town) -> Town:
+    await town.do("DELETE FROM contact")
+    await town.do("INSERT INTO contact SELECT id, 0, 'phone', id FROM worker")
+    await town.do("INSERT INTO contact SELECT id, 1, 'other', id || '@' FROM worker")
+    return town
 
 
 @pytest.fixture

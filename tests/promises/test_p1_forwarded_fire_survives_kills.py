@@ -5,23 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from simulator.parts.child import Child
 from tests.harness.fire_centre import TRANSMITTER, US, FireCentre, components
-from tests.harness.town import Town, batch, event, open_town, send
+from tests.harness.town import Town, batch, event, send
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
-
-
-@pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    yield made
-    await made.store.close()
 
 
 @pytest.fixture

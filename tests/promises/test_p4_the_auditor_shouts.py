@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -22,7 +22,7 @@ from central.proof import AUDITED_S, WorkerProof
 from central.store import jobs
 from central.store.pool import Store
 from tests.harness.sinks import OK, SECRET, Say, sink
-from tests.harness.town import MOMENT, Town, batch, event, open_town, send
+from tests.harness.town import MOMENT, Town, batch, event, send
 from tests.harness.wait import eventually
 from wire.messages import Condition, EventKind
 
@@ -42,13 +42,11 @@ class Clock:
 
 
 @pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    async with made.store.transaction() as tx:
+async def town(town: Town) -> Town:
+    async with town.store.transaction() as tx:
         await jobs.expect(tx, PARTS)
-    await made.do("UPDATE contact SET channel = 'webhook'")
-    yield made
-    await made.store.close()
+    await town.do("UPDATE contact SET channel = 'webhook'")
+    return town
 
 
 @pytest.fixture

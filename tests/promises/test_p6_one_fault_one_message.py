@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from central import pipeline
 from central.engine.folding import FLAPS, GATHER, QUIET, SETTLE
 from central.store import leases
-from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, batch, event, open_town, send
+from tests.harness.town import AREA, BOOT, GATEWAY, STREAM, Town, batch, event, send
 from wire.messages import Clock, Condition, EventKind, Status
 
 DOWN = EventKind.ASSERT, Condition.NO_RESPONSE
@@ -18,12 +17,10 @@ UP = EventKind.CLEAR, Condition.NO_RESPONSE
 
 
 @pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    made = await open_town(database)
-    async with made.store.transaction() as tx:
+async def town(town: Town) -> Town:
+    async with town.store.transaction() as tx:
         await leases.beat(tx, "")
-    yield made
-    await made.store.close()
+    return town
 
 
 async def pass_time(town: Town, seconds: float, *alive: str, step: int = 10) -> None:
