@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from central import metrics, pipeline
+from central.others_turn import OthersTurn
 from central.store import quarantine
 from central.store.errors import StoreConflict, StoreDown
 from central.store.pool import Store, Tx
@@ -90,6 +91,7 @@ class Intake:
         """
         answers: list[Answer | None] = []
         together: dict[object, list[_Read]] = {}
+        others = OthersTurn()
         for parcel in parcels:
             try:
                 address = parse(parcel.topic)
@@ -103,8 +105,7 @@ class Intake:
             else:
                 read = _Read(parcel, address, message)
                 together.setdefault(_shares(read), []).append(read)
-            if len(parcels) > 1:
-                await asyncio.sleep(0)  # a fire may have come meanwhile
+            await others.come()
         for read_ones in together.values():
             answers += await self._store_all(read_ones)
         return [answer for answer in answers if answer is not None]

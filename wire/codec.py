@@ -240,9 +240,6 @@ def _check_readings(batch: ReadingBatch) -> None:
         column: list[object] = getattr(batch, name)
         if len(column) not in (0, rows):
             raise _ShapeError(f"{name} has {len(column)} rows, t has {rows}")
-    words = [word for word in batch.status if word is not None]
-    if words and not -(2**53) <= min(words) <= max(words) <= 2**53:
-        raise _ShapeError("a status word is beyond 53 bits")
 
 
 def _strange(name: str) -> bool:

@@ -27,6 +27,7 @@ Stream = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 Cursor = Annotated[int, Meta(ge=0, le=2**53)]
 Millis = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Word = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 Text = Annotated[str, Meta(max_length=500)]
 Name = Annotated[str, Meta(max_length=64)]
 
@@ -157,7 +158,7 @@ class ReadingBatch(Struct, frozen=True, omit_defaults=True):
     """Volts."""
     contamination: list[float | None] = []
     """Per cent of the compensation range used."""
-    status: list[int | None] = []
+    status: list[Word | None] = []
     """The profile's raw status word."""
 
 

@@ -6,7 +6,6 @@ at; a row of a detector that nobody has registered is kept out and counted; a ro
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 
+from central.others_turn import OthersTurn
 from central.pipeline.answer import Said, answers
 from central.store import lanes, quarantine, readings
 from central.store.lanes import GatewayStream
@@ -37,8 +37,6 @@ LIMITS = {
 """What a sensor can mean, in the units of `wire.messages.ReadingBatch`; ppm sensors reach 10,000."""
 
 T = TypeVar("T", int, float)
-AT_ONCE = 4
-"""Batches that are looked through before others have their turn: about 1 ms."""
 MOST_UNKNOWN = 16
 """Strangers named in one answer."""
 _OLDEST_MS = 400 * 86_400_000
@@ -88,9 +86,9 @@ async def take_readings(
     new: list[Columns] = []
     touched = Touched()
     counted = Counter() if counted is None else counted
-    for number, (stream, came, series) in enumerate(zip(streams, arrivals, numbers, strict=True), 1):
-        if number % AT_ONCE == 0:
-            await asyncio.sleep(0)  # a fire may have come meanwhile
+    others = OthersTurn()
+    for stream, came, series in zip(streams, arrivals, numbers, strict=True):
+        await others.come()
         taken = delivery.take_readings(cursors[stream], came.batch)
         if taken.gap is not None:
             await lanes.note_gap(tx, stream, lane, taken.gap)
@@ -152,7 +150,7 @@ def _columns(
 
     def kept(values: list[T | None], metric: str) -> list[T | None]:
         asked = values[skip:] if known is None else list(compress(values[skip:], known))
-        if asked.count(None) == len(asked):
+        if not asked or (asked[0] is None and asked.count(None) == len(asked)):
             return []
         out = _outside(asked, *LIMITS[metric])
         if out:

@@ -6,16 +6,15 @@ Format"): written row by row they cost several times what the database itself ne
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, repeat
-from struct import Struct
+from struct import Struct, error, pack
 from typing import Any
 
+from central.others_turn import OthersTurn
 from central.store.pool import Tx
 
 COPY = (
@@ -29,6 +28,7 @@ _NULL = -1
 EPOCH_MS = 946_684_800_000
 """PostgreSQL counts time from 2000-01-01 UTC: this many ms after 1970."""
 _KINDS = "ffffi"
+_LITTLE = sys.byteorder == "little"
 _AT_ONCE = 8
 """Batches written in one piece: their rows fit a processor's cache."""
 _There = tuple[bool, ...]
@@ -60,65 +60,69 @@ class Columns:
 
 async def copy(tx: Tx, batches: Sequence[Columns]) -> None:
     """Store rows; in which order they go in is not said."""
+    others = OthersTurn()
     async with tx.conn.cursor() as cursor, cursor.copy(COPY) as copy_in:
         await copy_in.write(HEADER)
         for piece in packed(batches):
             await copy_in.write(piece)
-            await asyncio.sleep(0)  # writing into a buffer that has room lets nobody else have a turn
+            await others.come()  # writing into a buffer that has room lets nobody else have a turn
         await copy_in.write(TRAILER)
 
 
 def packed(batches: Sequence[Columns]) -> Iterator[bytes]:
     """The rows in the binary COPY format, without header and trailer, in pieces."""
-    alike: dict[_There, list[Columns]] = {}
+    alike: dict[_There, list[tuple[bytes, ...]]] = {}
     for batch in batches:
-        if any(None in column for column in batch.values):
+        try:
+            columns = _native(batch)
+        except error:  # a column that has nulls here and there
             yield b"".join(_rows(batch))
-        else:
-            there = tuple(bool(column) for column in batch.values)
-            alike.setdefault(there, []).append(batch)
-    for there, whole in alike.items():
-        for at in range(0, len(whole), _AT_ONCE):
-            yield _block(whole[at : at + _AT_ONCE], there)
+            continue
+        there = tuple(bool(column) for column in batch.values)
+        waiting = alike.setdefault(there, [])
+        waiting.append(columns)
+        if len(waiting) == _AT_ONCE:
+            yield _block(alike.pop(there), there)
+    for there, few in alike.items():
+        yield _block(few, there)
 
 
-def _block(batches: Sequence[Columns], there: _There) -> bytes:
+def _native(batch: Columns) -> tuple[bytes, ...]:
+    """Each column as the processor has numbers; empty where all are null."""
+    rows = len(batch.series)
+    received = _pack("q", [batch.received_us]) * rows
+    values = (_pack(kind, column) for kind, column in zip(_KINDS, batch.values, strict=True))
+    return _pack("q", batch.at_us), received, _pack("i", batch.series), *values
+
+
+def _pack(kind: str, column: Sequence[Any]) -> bytes:
+    return pack(f"{len(column)}{kind}", *column)
+
+
+def _block(batches: Sequence[tuple[bytes, ...]], there: _There) -> bytes:
     """Rows that lack the same values, written column by column into copies of one row."""
     layout = _layout(there)
     blank = layout.pack(
         *(_FIELDS, 8, 0, 8, 0, 4, 0),
         *chain.from_iterable((4, 0) if one else (_NULL,) for one in there),
     )
-    rows = bytearray(blank * sum(len(batch.series) for batch in batches))
-    received = array("q")
-    for batch in batches:
-        received += array("q", [batch.received_us]) * len(batch.series)
-    _write(rows, layout.size, 6, _joined("q", [batch.at_us for batch in batches]))
-    _write(rows, layout.size, 18, received)
-    _write(rows, layout.size, 30, _joined("i", [batch.series for batch in batches]))
+    columns = [b"".join(column) for column in zip(*batches, strict=True)]
+    rows = bytearray(blank * (len(columns[0]) // 8))
+    for offset, width, column in zip((6, 18, 30), (8, 8, 4), columns, strict=False):
+        _write(rows, layout.size, offset, width, column)
     offset = 34
-    for number, (one, kind) in enumerate(zip(there, _KINDS, strict=True)):
+    for one, column in zip(there, columns[3:], strict=True):
         offset += 4
         if one:
-            _write(rows, layout.size, offset, _joined(kind, [batch.values[number] for batch in batches]))
+            _write(rows, layout.size, offset, 4, column)
             offset += 4
     return bytes(rows)
 
 
-def _joined(kind: str, columns: Sequence[list[Any]]) -> array[Any]:
-    joined = array(kind)
-    for column in columns:
-        joined.fromlist(column)
-    return joined
-
-
-def _write(rows: bytearray, size: int, offset: int, column: array[Any]) -> None:
+def _write(rows: bytearray, size: int, offset: int, width: int, column: bytes) -> None:
     """Put a column at `offset` of each of the rows of `size` bytes, most significant byte first."""
-    if sys.byteorder == "little":
-        column.byteswap()
-    octets, width = column.tobytes(), column.itemsize
     for each in range(width):
-        rows[offset + each :: size] = octets[each::width]
+        rows[offset + each :: size] = column[width - 1 - each if _LITTLE else each :: width]
 
 
 def _rows(batch: Columns) -> Iterator[bytes]:
