@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +98,9 @@ class Whole:
         """Hold the agents' files against the tables: all is stored, once. Returns how many events."""
         total = 0
         for gateway in self.system.street.gateways:
-            outbox = self.system.outbox(gateway)
-            stored = self.one(
-                "SELECT count(*) AS n, count(DISTINCT seq) AS distinct_n, coalesce(max(seq), 0) AS highest"
-                " FROM event WHERE gateway = %s AND stream = %s",
-                gateway,
-                outbox["stream"],
-            )
+            at_rest = eventually_now(partial(self._at_rest, gateway), 30, "the agent has said all")
+            assert at_rest is not None
+            outbox, stored = at_rest
             assert stored == {
                 "n": outbox["highest_seq"],
                 "distinct_n": outbox["highest_seq"],
@@ -111,6 +108,19 @@ class Whole:
             }, (gateway, outbox, stored)
             total += stored["n"]
         return total
+
+    def _at_rest(self, gateway: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """An agent's outbox and what is stored of it; None while it has something to say."""
+        outbox = self.system.outbox(gateway)
+        stored = self.one(
+            "SELECT count(*) AS n, count(DISTINCT seq) AS distinct_n, coalesce(max(seq), 0) AS highest"
+            " FROM event WHERE gateway = %s AND stream = %s",
+            gateway,
+            outbox["stream"],
+        )
+        now = self.system.outbox(gateway)
+        same = all(outbox[name] == now[name] for name in ("stream", "highest_seq"))
+        return (outbox, stored) if same and outbox["depth"] == 0 else None
 
 
 @contextmanager
