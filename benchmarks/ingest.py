@@ -92,9 +92,9 @@ class Copied(NamedTuple):
     took: list[float]
 
     def per_s(self, first: int = 0, last: int | None = None) -> float:
-        """Rows a second from the row number `first` to the row number `last`, or as far as it came."""
-        begin = bisect_left(self.rows, first)
+        """Rows a second from the row number `first` to the row number `last`, as far as it came."""
         end = min(bisect_left(self.rows, last or self.rows[-1]), len(self.rows) - 1)
+        begin = min(bisect_left(self.rows, first), end - 1)
         return (self.rows[end] - self.rows[begin]) / (self.took[end] - self.took[begin])
 
 

@@ -16,11 +16,11 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from central import metrics, pipeline
-from central.others_turn import OthersTurn
 from central.store import quarantine
 from central.store.errors import StoreConflict, StoreDown
 from central.store.pool import Store, Tx
 from central.store.series import SeriesIds
+from central.time_slice import TimeSlice
 from wire import codec
 from wire.errors import RemoteError
 from wire.messages import Ack, EventBatch, ReadingBatch, Status
@@ -91,7 +91,7 @@ class Intake:
         """
         answers: list[Answer | None] = []
         together: dict[object, list[_Read]] = {}
-        others = OthersTurn()
+        time_slice = TimeSlice()
         for parcel in parcels:
             try:
                 address = parse(parcel.topic)
@@ -105,7 +105,7 @@ class Intake:
             else:
                 read = _Read(parcel, address, message)
                 together.setdefault(_shares(read), []).append(read)
-            await others.come()
+            await time_slice.give_way()
         for read_ones in together.values():
             answers += await self._store_all(read_ones)
         return [answer for answer in answers if answer is not None]

@@ -15,7 +15,6 @@ from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 
-from central.others_turn import OthersTurn
 from central.pipeline.answer import Said, answers
 from central.store import lanes, quarantine, readings
 from central.store.lanes import GatewayStream
@@ -23,6 +22,7 @@ from central.store.pool import Tx
 from central.store.readings import EPOCH_MS, Columns
 from central.store.rollups import Touched
 from central.store.series import SeriesIds
+from central.time_slice import TimeSlice
 from wire import delivery
 from wire.messages import Ack, Lane, ReadingBatch
 from wire.topics import Channel, gateway_topic
@@ -86,9 +86,9 @@ async def take_readings(
     new: list[Columns] = []
     touched = Touched()
     counted = Counter() if counted is None else counted
-    others = OthersTurn()
+    time_slice = TimeSlice()
     for stream, came, series in zip(streams, arrivals, numbers, strict=True):
-        await others.come()
+        await time_slice.give_way()
         taken = delivery.take_readings(cursors[stream], came.batch)
         if taken.gap is not None:
             await lanes.note_gap(tx, stream, lane, taken.gap)

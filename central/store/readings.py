@@ -14,8 +14,8 @@ from itertools import chain, repeat
 from struct import Struct, error, pack
 from typing import Any
 
-from central.others_turn import OthersTurn
 from central.store.pool import Tx
+from central.time_slice import TimeSlice
 
 COPY = (
     "COPY readings (at, received_at, series, smoke, temperature, battery, contamination, status)"
@@ -60,12 +60,12 @@ class Columns:
 
 async def copy(tx: Tx, batches: Sequence[Columns]) -> None:
     """Store rows; in which order they go in is not said."""
-    others = OthersTurn()
+    time_slice = TimeSlice()
     async with tx.conn.cursor() as cursor, cursor.copy(COPY) as copy_in:
         await copy_in.write(HEADER)
         for piece in packed(batches):
             await copy_in.write(piece)
-            await others.come()  # writing into a buffer that has room lets nobody else have a turn
+            await time_slice.give_way()  # writing into a buffer that has room lets nobody else have a turn
         await copy_in.write(TRAILER)
 
 

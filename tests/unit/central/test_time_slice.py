@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from central.others_turn import OthersTurn
+from central.time_slice import TimeSlice
 
 
 async def test_a_fire_has_its_turn_after_a_quarter_of_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,17 +14,17 @@ async def test_a_fire_has_its_turn_after_a_quarter_of_a_millisecond(monkeypatch:
     now = 100.0
     monkeypatch.setattr(loop, "time", lambda: now)
     ran: list[str] = []
-    others = OthersTurn()
+    time_slice = TimeSlice()
     loop.call_soon(ran.append, "first")
     now += 0.0002
-    await others.come()
+    await time_slice.give_way()
     assert ran == []
     now += 0.0001
-    await others.come()
+    await time_slice.give_way()
     assert ran == ["first"]
     loop.call_soon(ran.append, "second")
-    await others.come()
-    assert ran == ["first"], "its own turn began anew"
+    await time_slice.give_way()
+    assert ran == ["first"], "its time began anew"
     now += 0.0003
-    await others.come()
+    await time_slice.give_way()
     assert ran == ["first", "second"]
