@@ -14,7 +14,8 @@ from central.reports.model import Spread
 from central.reports.tables import Cell, Column, Kind, Table
 
 BOM = "\ufeff"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = (*"=+-@\t\r\n\0", *"＝＋－＠")
+"""OWASP ASVS 5.0, 1.2.10, and the same characters as Chinese input methods write them."""
 
 
 def csv_bytes(head: Sequence[Words | str], tables: Sequence[Table]) -> bytes:

@@ -12,6 +12,7 @@ from central.month_report import Made, written
 from central.notifier.words import Words
 from central.pages.month import month_headers
 from central.pages.month_pdf import FontError
+from central.reports.csv_text import csv_bytes
 from central.reports.month import month
 from tests.harness.month_made import gathered
 
@@ -30,6 +31,13 @@ def test_excel_opens_the_csv_as_chinese_text_and_runs_nothing() -> None:
     assert street[2:5] == ["60", "2.0", "4.0"]
     head = next(row for row in rows if row and row[0] == "级别 Level")
     assert len(head) == len(street) == 13
+
+
+@pytest.mark.parametrize("begins", "=+-@\t\r\n\0＝＋－＠")
+def test_a_text_that_begins_like_a_formula_is_told_as_text(begins: str) -> None:
+    """Wide characters as well."""
+    (row,) = csv.reader(io.StringIO(csv_bytes([f"{begins}1"], []).decode("utf-8-sig"), newline=""))
+    assert row == [f"'{begins}1"]
 
 
 def test_the_page_stands_alone_and_escapes_what_names_say() -> None:
