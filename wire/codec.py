@@ -190,7 +190,8 @@ def _check(message: Any) -> None:
         case ReadingBatch():
             _check_readings(message)
         case Status():
-            _check_text(message.version, message.config_error, message.storage_error)
+            _check_text(message.version, message.config_hash, message.config_error, message.storage_error)
+            _check_text(*(bus.hint for bus in message.buses))
             _distinct("bus", (bus.bus for bus in message.buses))
         case GatewayConfig():
             _check_config(message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import structlog
 from fastapi import APIRouter, HTTPException, Request
@@ -38,9 +39,7 @@ def routes(store: Store, callbacks: Mapping[str, Callback], guesses: Guesses | N
         """What the provider says, all of it in one transaction each."""
         known = callbacks.get(channel)
         body = await request.body()
-        async with store.transaction() as tx:
-            now = tx.now
-        if known is None or not known.genuine(token, request.headers, body, now):
+        if known is None or not known.genuine(token, request.headers, body, await _now()):
             await _refuse(request, channel if known else "")
             raise HTTPException(404, "nobody is told anything here")
         try:
@@ -55,6 +54,10 @@ def routes(store: Store, callbacks: Mapping[str, Callback], guesses: Guesses | N
             for _ in await _take(channel, early):
                 metrics.RECEIPTS.labels(channel, UNKNOWN).inc()
         return JSONResponse(dict(known.taken))
+
+    async def _now() -> datetime:
+        async with store.transaction() as tx:
+            return tx.now
 
     async def _take(channel: str, said: Sequence[Told]) -> list[Told]:
         """What is about messages that are not on record comes back."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -14,9 +16,11 @@ from central.engine.model import NotAllowed
 from central.pages.render import message
 from central.pages.words import language_of
 from central.registry.errors import MissingError, RegistryError, TakenError
-from central.store.errors import StoreConflict, StoreDown, StoreError, StoreRefused
+from central.store.errors import StoreConflict, StoreDown, StoreError, StoreRefused, StoreUnfit
 
 _log = structlog.get_logger()
+_MACHINES = ("/api/", "/stream", "/callbacks/")
+"""Where programs ask: they are answered in JSON."""
 
 _PLAIN = {
     400: ("请求格式错误", "Send what the API's description says."),
@@ -33,7 +37,14 @@ def failure(
     status: int, error: str, zh: str, mend: str, *, headers: dict[str, str] | None = None, **more: object
 ) -> JSONResponse:
     """The one shape."""
-    return JSONResponse({"error": error, "zh": zh, "mend": mend, **more}, status_code=status, headers=headers)
+    return _Said({"error": error, "zh": zh, "mend": mend, **more}, status_code=status, headers=headers)
+
+
+class _Said(JSONResponse):
+    """A failure may name what was sent, and JSON can spell halves of surrogate pairs: they become `?`."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -68,7 +79,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 404 and not request.url.path.startswith("/api/"):
+        if error.status_code == 404 and not request.url.path.startswith(_MACHINES):
             return message(language_of(request.query_params.get("lang")), "not_found", 404)
         zh, mend = _PLAIN.get(error.status_code, ("请求未能完成", "See the API's description."))
         headers = dict(error.headers or {})
@@ -83,10 +94,21 @@ def add_handlers(app: FastAPI) -> None:
             "Somebody changed it meanwhile, or the id is taken: look again.",
         )
 
+    @app.exception_handler(StoreUnfit)
+    async def unfit(request: Request, error: StoreUnfit) -> Response:
+        if request.url.path.startswith(_MACHINES):
+            return failure(
+                422,
+                f"what was sent cannot be kept: {error}",
+                "内容中有无法保存的字符或数值",
+                "Take control characters out; see which numbers the API's description allows.",
+            )
+        return message(language_of(request.query_params.get("lang")), "unfit", 422)
+
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
         _log.error("request raised", place=request.url.path.split("/")[1], error=type(error).__name__)
-        if request.url.path.startswith(("/api/", "/stream")):
+        if request.url.path.startswith(_MACHINES):
             return failure(500, "a fault of the centre", "中心内部错误", "Tell whoever runs the centre.")
         return message(language_of(request.query_params.get("lang")), "down", 500)
 
@@ -95,7 +117,7 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(StoreError)
     async def down(request: Request, error: StoreError) -> Response:
         _log.warning("request failed", place=request.url.path.split("/")[1], error=type(error).__name__)
-        if request.url.path.startswith(("/api/", "/stream")):
+        if request.url.path.startswith(_MACHINES):
             zh, mend = _PLAIN[503]
             return failure(503, "the database does not answer", zh, mend, headers={"Retry-After": "3"})
         down_page = message(language_of(request.query_params.get("lang")), "down", 503)

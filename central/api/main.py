@@ -19,6 +19,7 @@ from central.api import alarms, callbacks, duties, export, questions, registry, 
 from central.api import health as health_routes
 from central.api.failures import add_handlers
 from central.api.limits import BodyLimit
+from central.api.shapes import Failure
 from central.config import Settings
 from central.health import Health
 from central.notifier.callbacks import read_callbacks
@@ -68,6 +69,10 @@ def create_app(store: Store, settings: Settings | None = None, health: Health | 
         redoc_url=None,
         openapi_url="/api/openapi.json",
         lifespan=running,
+        responses={
+            "4XX": {"model": Failure, "description": "It was refused and nothing was changed."},
+            "5XX": {"model": Failure, "description": "It could not be done; 503: not just now."},
+        },
     )
     app.state.feed = feed
     app.state.settings = settings

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from central.registry.errors import Problem
 from central.registry.kinds import Placement
 from central.store.alarms import AlarmFacts, LogEntry
 from central.store.overview import LogLine
@@ -18,6 +19,19 @@ class Saved:
     id: str
     reconfigured: tuple[str, ...]
     """Gateways that were given a new configuration by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request was not done: the first thing that is wrong, the same in Chinese, and the mend."""
+
+    error: str
+    zh: str
+    mend: str
+    problems: list[Problem] | None = None
+    """All that is wrong, where there may be several things."""
+    by: str | None = None
+    """Who was first, where somebody was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def _common(record: Record) -> Iterator[Problem]:
                 yield Problem(
                     name, f"{len(value)} characters", "文字太长", f"At most {TEXT_MAX} characters fit."
                 )
-            if any(ord(char) < 32 or ord(char) == 127 for char in value):
+            if _controls(value):
                 yield Problem(
                     name, "holds a control character", "含有控制字符", "Take line breaks and tabs out."
                 )
@@ -81,6 +81,10 @@ def _common(record: Record) -> Iterator[Problem]:
     for name, value, limit in (("lon", lon, 180), ("lat", lat, 90)):
         if value is not None and not -limit <= value <= limit:
             yield Problem(name, f"{value} is no place on earth", "经纬度超出范围", f"-{limit} to {limit}.")
+
+
+def _controls(text: str) -> bool:
+    return any(ord(char) < 32 or ord(char) == 127 for char in text)
 
 
 def _special(record: Record) -> Iterator[Problem]:
@@ -152,7 +156,8 @@ def _worker(worker: Worker) -> Iterator[Problem]:
             "contacts", f"{len(worker.contacts)} contacts", "联系方式太多", f"At most {CONTACTS_MAX}."
         )
     for contact in worker.contacts:
-        if not _CHANNEL.fullmatch(contact.channel) or not 1 <= len(contact.address.strip()) <= TEXT_MAX:
+        size = len(contact.address.strip())
+        if not (_CHANNEL.fullmatch(contact.channel) and 1 <= size <= TEXT_MAX) or _controls(contact.address):
             yield Problem(
                 "contacts",
                 f"channel {contact.channel!r} with an address of {len(contact.address)} characters",

@@ -19,5 +19,9 @@ class StoreRefused(StoreError):  # noqa: N818
     """A rule of the schema forbids it (unique, foreign key, check): a caller's or a person's mistake."""
 
 
+class StoreUnfit(StoreError):  # noqa: N818
+    """A value cannot be kept, such as U+0000 in a text or a number too large: a caller's mistake."""
+
+
 class StoreNewer(StoreError):  # noqa: N818
     """It was made by a newer version of this program, which the text names: install that one."""

@@ -17,7 +17,7 @@ import structlog
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from central.store.errors import StoreConflict, StoreDown, StoreError, StoreRefused
+from central.store.errors import StoreConflict, StoreDown, StoreError, StoreRefused, StoreUnfit
 
 Connection = psycopg.AsyncConnection[DictRow]
 _log = structlog.get_logger()
@@ -83,8 +83,8 @@ class Store:
     async def transaction(self) -> AsyncIterator[Tx]:
         """One transaction: commits at the end of the block, rolls back on any exception.
 
-        Raises StoreDown, StoreConflict or StoreRefused; the commit itself may raise StoreDown, and then the
-        outcome is unknown: the caller's work must bear repetition.
+        Raises StoreDown, StoreConflict, StoreRefused or StoreUnfit; the commit itself may raise StoreDown,
+        and then the outcome is unknown: the caller's work must bear repetition.
         """
         with translated():
             async with AsyncExitStack() as held:
@@ -189,6 +189,10 @@ def translated() -> Iterator[None]:
         raise StoreConflict(str(error)) from error
     except psycopg.IntegrityError as error:
         raise StoreRefused(error.diag.message_primary or str(error)) from error
+    except psycopg.DataError as error:
+        raise StoreUnfit(error.diag.message_primary or str(error)) from error
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can spell
+        raise StoreUnfit(f"{error.object[error.start]!r} is no character") from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise StoreDown(f"{type(error).__name__}: {error}") from error
     except psycopg.Error as error:

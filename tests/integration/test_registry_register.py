@@ -9,7 +9,7 @@ import pytest
 
 from central.ending import end
 from central.registry.errors import MissingError, RegistryError, TakenError
-from central.registry.kinds import Bus, Detector, Gateway, Household, Placement, Record, Worker
+from central.registry.kinds import Bus, Contact, Detector, Gateway, Household, Placement, Record, Worker
 from central.registry.register import place, register, remove
 from central.registry.watching import new_epoch, read_config, rebuild, stand_down
 from central.store import audit
@@ -98,6 +98,8 @@ async def test_what_is_wrong_is_said_before_anything_is_saved(database: str):
     """Unknown model, unknown home, impossible unit, unknown detector, a bus that cannot be."""
     async with opened(database) as store:
         await fill(store)
+        worker = Worker(id="w-9", area="danshuichi", name="九", role="grid_worker")
+        broken = Contact(channel="smtp", address="a\x00b")
         cases = [
             (Detector(id="d-1", profile="no-such"), RegistryError, "no device profile"),
             (Household(id="h-1", building="none", room="1"), MissingError, "there is no building"),
@@ -105,6 +107,7 @@ async def test_what_is_wrong_is_said_before_anything_is_saved(database: str):
             (Bus(gateway="gw-xh-1", id="l", transport="tcp", address="box"), RegistryError, "host:port"),
             (Gateway(id="GW", area="danshuichi"), RegistryError, "is not an id"),
             (Gateway(id="gw-xh-1", area="danshuichi", name="x\ny"), RegistryError, "control character"),
+            (replace(worker, contacts=(broken,)), RegistryError, "channel 'smtp' with an address of 3"),
         ]
         for record, kind, words in cases:
             with pytest.raises(kind, match=words):

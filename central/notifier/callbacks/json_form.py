@@ -14,7 +14,7 @@ MOST_BYTES = 256_000
 _MOST = 1000
 _LONGEST = 200
 _LONGEST_TEXT = 500
-_PLAIN = re.compile(r"[^\x00-\x1f\x7f]*")
+_PLAIN = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*")
 
 
 def objects(body: bytes) -> list[Mapping[str, Any]]:

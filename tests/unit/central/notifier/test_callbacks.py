@@ -85,6 +85,7 @@ def test_only_ones_take_an_alarm() -> None:
         b" " * 256_001,
         b'[{"biz_id": {}, "call_id": {}, "sid": {}, "id": {}, "success": true, "what": "received"}]',
         json.dumps({"call_id": "x" * 201, "id": "x" * 201, "biz_id": "x" * 201, "sid": "\x00"}).encode(),
+        json.dumps({"call_id": "\ud800", "id": "\ud800", "biz_id": "\ud800", "sid": "\ud800"}).encode(),
         b'{"voicekey_callback": []}',
         b'{"id": "m", "what": "seen"}',
     ],
