@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -20,15 +19,13 @@ from central.registry.check import missing
 from central.registry.errors import MissingError
 from central.reports import words
 from central.reports.csv_text import csv_bytes
-from central.reports.model import Month
+from central.reports.model import Form, Month
 from central.reports.month import month, month_of
 from central.reports.tables import moment, tables
 from central.store import audit
 from central.store.pool import Store, Tx
 from central.store.reports import gather, names_of
 
-Form = Literal["html", "csv", "pdf", "json"]
-FORMS: tuple[Form, ...] = get_args(Form)
 MEDIA_TYPE: dict[Form, str] = {
     "html": "text/html; charset=utf-8",
     "csv": "text/csv; charset=utf-8",

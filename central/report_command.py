@@ -7,11 +7,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from central.month_report import FORMS, Asker, make, written
-from central.pages.month_pdf import FontError, available
 from central.registry.cli import Subparsers, add_command
 from central.registry.commands import FROM_WHERE, say
 from central.registry.errors import Problem, RegistryError
+from central.reports.model import FORMS
 from central.store.pool import Store
 
 _EXAMPLES = """\
@@ -37,6 +36,10 @@ def add_report(things: Subparsers) -> None:
 
 async def report(args: argparse.Namespace, store: Store) -> None:
     """Make it and write it."""
+    # Late: other commands do without the 0.2 s that pages take to load.
+    from central.month_report import Asker, make, written
+    from central.pages.month_pdf import FontError, available
+
     if args.format == "pdf" and not available():
         raise _wrong("--format", "no PDF here", "Install smokewatch[pdf], or print the HTML.")
     try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 Level = Literal["area", "community", "grid"]
+Form = Literal["html", "csv", "pdf", "json"]
+FORMS: tuple[Form, ...] = get_args(Form)
+"""What a report is written as."""
 
 
 @dataclass(frozen=True, slots=True)
