@@ -1,6 +1,6 @@
 """How long a screen waits for its answer, over a hundred million readings on TimescaleDB.
 
-    python -m benchmarks.queries --json                          # 100 million: half an hour or more, 30 GB of disk
+    python -m benchmarks.queries --json                          # 100 million: half an hour, 30 GB of disk
     python -m benchmarks.queries --json --readings 10000000      # six minutes
     python -m benchmarks.queries --json --cold                   # root: what is in no cache of the system
 
