@@ -14,8 +14,9 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 import uvicorn
@@ -27,7 +28,7 @@ from central.auditor import LOOPS, Auditor
 from central.config import Settings
 from central.dead_man import DeadMan
 from central.emergency import build_emergency, read_auditor
-from central.ending import end
+from central.ending import end, together
 from central.forwarder import Forwarder
 from central.health import Health
 from central.ingest import Ingest
@@ -88,7 +89,7 @@ async def run(
         store = Store(settings.dsn, name="-".join(sorted(roles)), max_connections=20, clock_shift=clock_shift)
         channels = build_channels(settings, environment, _wall) if "worker" in roles else {}
         callbacks = read_callbacks(settings)
-        loops: dict[str, Callable[[], Awaitable[None]]] = {}
+        loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
         health.add_check("database", lambda: _database(store))
         if "ingest" in roles:
             proof = WorkerProof(store, time.monotonic, health.beat, audited=bool(settings.auditor))
@@ -187,10 +188,10 @@ async def run_auditor(
 
 async def _until(
     stop: asyncio.Event,
-    loops: Mapping[str, Callable[[], Awaitable[None]]],
+    loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
     health: Health,
     environment: Mapping[str, str],
-    closing: Sequence[Callable[[], Awaitable[None]]],
+    closing: Sequence[Callable[[], Coroutine[Any, Any, None]]],
     started: Callable[[], None],
     roles: list[str],
 ) -> None:
@@ -258,12 +259,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+async def _supervise(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
     pause = _FIRST_PAUSE_S
     while True:
         began = time.monotonic()
         try:
-            await loop()
+            await together(loop(), patience_s=_STOP_S)  # in one task of its own, whoever cancels in it
             _log.error("a loop ended; it is started again", loop=name)
         except Exception:  # noqa: BLE001 -- whatever it was, the loop is started again
             _log.exception("a loop failed; it is started again", loop=name)
@@ -315,7 +316,8 @@ async def _up_to_date(settings: Settings, stop: asyncio.Event, *, migrate_first:
                 _log.warning("waiting for the database", error=str(error))
             told = True
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await stop.wait()
             continue
         if missing:
             raise StartError(

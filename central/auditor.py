@@ -14,6 +14,7 @@ import structlog
 
 from central.dead_man import DeadMan
 from central.emergency import Emergency
+from central.ending import together
 from central.findings import DEAF_S, Seen, Standing, conclude, find
 from central.store import deliveries, due, jobs, leases
 from central.store.errors import StoreError
@@ -66,10 +67,7 @@ class Auditor:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._looks())
-            group.create_task(self._shouts())
-            group.create_task(self._pings())
+        await together(self._looks(), self._shouts(), self._pings())
 
     async def look(self) -> None:
         """Look once, and conclude."""

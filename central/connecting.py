@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 
+from central.ending import cancellation_kept
+
 _log = structlog.get_logger()
 FIRST_PAUSE_S = 0.3
 LONGEST_PAUSE_S = 3.0
@@ -23,23 +25,16 @@ async def keep_connected(connect: Callable[[], Coroutine[Any, Any, str]], what: 
     clock = asyncio.get_running_loop().time
     while True:
         began = clock()
-        try:
-            why = await connect()
-        except OSError as error:
-            why = f"{type(error).__name__}: {error}"
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the next connection is tried
-            why = f"{type(error).__name__}: {error}"
-            _log.error("a connection failed", of=what, exc_info=error)
-        unless_cancelled()
+        with cancellation_kept():
+            try:
+                why = await connect()
+            except OSError as error:
+                why = f"{type(error).__name__}: {error}"
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the next connection is tried
+                why = f"{type(error).__name__}: {error}"
+                _log.error("a connection failed", of=what, exc_info=error)
         if clock() - began > _STEADY_S:
             pause = FIRST_PAUSE_S
         _log.warning("broker lost", of=what, why=why, pause_s=round(pause, 1))
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))
         pause = min(pause * 2, LONGEST_PAUSE_S)
-
-
-def unless_cancelled() -> None:
-    """Notice a cancellation that a library swallowed."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -17,6 +17,7 @@ import structlog
 
 from central import metrics
 from central.config import ForwardSettings
+from central.ending import together
 from central.forward_line import Line, open_line
 from central.forwarding import Row, What, unit
 from central.pipeline.fire_centres import call_roll, judge_centres
@@ -78,11 +79,8 @@ class Forwarder:
     async def run(self) -> None:
         """Until cancelled."""
         await self._register()
-        async with asyncio.TaskGroup() as group:
-            for centre in self._centres:
-                group.create_task(self._serve(centre))
-            group.create_task(self._watch())
-            group.create_task(self._store.listen("forward", self._wake))
+        serving = [self._serve(centre) for centre in self._centres]
+        await together(*serving, self._watch(), self._store.listen("forward", self._wake))
 
     async def _register(self) -> None:
         """From here on whoever opens an alarm leaves news for these centres."""

@@ -15,6 +15,7 @@ import re
 import uuid
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from random import Random
 from typing import Any
 
@@ -24,8 +25,8 @@ from aiomqtt import Client, MqttError, TLSParameters
 from central import metrics
 from central.bulk_ear import HEARTBEATS, READINGS, BulkEar
 from central.config import BrokerSettings
-from central.connecting import keep_connected, unless_cancelled
-from central.ending import end
+from central.connecting import keep_connected
+from central.ending import cancellation_kept, end, together
 from central.intake import Answer, Intake, Parcel
 from central.lane import Lane
 from central.store import configs, gateway_commands, leases
@@ -98,10 +99,8 @@ class Ingest:
 
     async def run(self) -> None:
         """Keep hearing until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(keep_connected(self._one_connection, "events", self._random))
-            group.create_task(self.readings.run())
-            group.create_task(self.heartbeats.run())
+        events = keep_connected(self._one_connection, "events", self._random)
+        await together(events, self.readings.run(), self.heartbeats.run())
 
     async def _one_connection(self) -> str:
         try:
@@ -118,10 +117,11 @@ class Ingest:
         urgent = [Lane("urgent", EVENT_QUEUE, EVENT_BYTES) for _ in range(URGENT_LANES)]
         self._lanes = [*urgent, *events]
         host, port = next(self._nodes)
-        async with self._client(host, port) as client:
-            area = self._area or "+"
-            granted = await client.subscribe(up_filter(area, Channel.EVENTS), qos=1)
-            unless_cancelled()
+        async with AsyncExitStack() as connected:
+            with cancellation_kept():
+                client = await connected.enter_async_context(self._client(host, port))
+                area = self._area or "+"
+                granted = await client.subscribe(up_filter(area, Channel.EVENTS), qos=1)
             _unless_refused(granted)
             self.connected = True
             metrics.BROKER_CONNECTED.set(1)

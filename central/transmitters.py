@@ -17,6 +17,7 @@ import structlog
 
 from central import metrics
 from central.config import TransmittersSettings
+from central.ending import together
 from central.pipeline.transmitters import area_of, take_alive, take_unit, take_unreadable
 from central.store.errors import StoreConflict, StoreError
 from central.store.pool import Store
@@ -64,9 +65,7 @@ class Transmitters:
         transport: asyncio.BaseTransport | None = None
         try:
             transport, _ = await loop.create_datagram_endpoint(lambda: datagrams, local_addr=(host, port))
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._datagrams(datagrams))
-                group.create_task(self._ask())
+            await together(self._datagrams(datagrams), self._ask())
         finally:
             server.close()
             if transport is not None:

@@ -24,6 +24,7 @@ import structlog
 
 from central import metrics
 from central.config import WorkerSettings
+from central.ending import end, together
 from central.engine.policy import ONLOOKERS, SEES_RESIDENTS
 from central.notifier.bundle import bundles
 from central.notifier.channel import Channel, Limits, Message, Outcome, Pace, Rejected, Sent, TryLater
@@ -87,13 +88,11 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then gets 3 s. Outages of the database are waited out."""
-        async with asyncio.TaskGroup() as group:
-            for name, channel in self._channels.items():
-                group.create_task(self._lane(name, channel, urgent=True))
-                group.create_task(self._lane(name, channel, urgent=False))
-            group.create_task(self._lane(None, _NoChannel(), urgent=True))
-            group.create_task(self._lane(None, _NoChannel(), urgent=False))
-            group.create_task(self._store.listen("delivery", self._wake))
+        ways: list[tuple[str | None, Channel]] = [*self._channels.items(), (None, _NoChannel())]
+        urgent = [self._lane(name, channel, urgent=True) for name, channel in ways]
+        other = [self._lane(name, channel, urgent=False) for name, channel in ways]
+        listening = self._store.listen("delivery", self._wake)
+        await together(*urgent, *other, listening, patience_s=_GRACE_S + 0.2)
 
     def _wake(self) -> None:
         for wake in self._wakes:
@@ -141,9 +140,7 @@ class Worker:
                 self._wakes.remove(wake)
             if under_way:
                 _, unfinished = await asyncio.wait(under_way, timeout=_GRACE_S)
-                for task in unfinished:
-                    task.cancel()
-                await asyncio.gather(*unfinished, return_exceptions=True)
+                await end(unfinished)
 
     async def _claim(
         self, name: str | None, channel: Channel, *, urgent: bool, limit: int

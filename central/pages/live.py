@@ -77,6 +77,7 @@ class Feed:
 
     async def _wait(self, event: asyncio.Event) -> None:
         try:
-            await asyncio.wait_for(event.wait(), LOOK_S)
+            async with asyncio.timeout(LOOK_S):
+                await event.wait()
         except TimeoutError:
             return

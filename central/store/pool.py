@@ -17,6 +17,7 @@ import structlog
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from central.ending import cancellation_kept
 from central.store.errors import StoreConflict, StoreDown, StoreError, StoreRefused, StoreUnfit
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -96,7 +97,8 @@ class Store:
         for left in range(self._pool.max_size, -1, -1):
             try:
                 async with AsyncExitStack() as ours:
-                    conn = await ours.enter_async_context(self._pool.connection())
+                    with cancellation_kept():
+                        conn = await ours.enter_async_context(self._pool.connection())
                     async with conn.pipeline():  # with the BEGIN that goes before it
                         cursor = await conn.execute("SELECT now() AS now")
                     now: datetime = one(await cursor.fetchone())["now"]
