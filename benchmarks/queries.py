@@ -43,6 +43,7 @@ SETTINGS = {
 }
 POINTS = 1000
 Ask = Callable[[Tx], Awaitable[Any]]
+_DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
 def main() -> None:
@@ -56,6 +57,8 @@ def main() -> None:
     parser.add_argument("--cold", action="store_true", help="drop the system's cache before each question")
     parser.add_argument("--dsn", help="an empty database with TimescaleDB, or one that an earlier run filled")
     given = parser.parse_args()
+    if given.cold and not os.access(_DROP_CACHES, os.W_OK):
+        parser.error("--cold drops the system's cache, which root alone may: run as root, or without --cold")
     if given.dsn:
         print(json.dumps(asyncio.run(_run(given, given.dsn))))
         return
@@ -123,7 +126,7 @@ async def _run(given: argparse.Namespace, dsn: str) -> dict[str, Any]:
 
 def _forget() -> None:
     os.sync()
-    Path("/proc/sys/vm/drop_caches").write_text("3")
+    _DROP_CACHES.write_text("3")
 
 
 def _questions(last: datetime) -> dict[str, Callable[[random.Random], Ask]]:
