@@ -14,7 +14,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -191,7 +191,7 @@ async def _until(
     loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
     health: Health,
     environment: Mapping[str, str],
-    closing: Sequence[Callable[[], Coroutine[Any, Any, None]]],
+    closing: Sequence[Callable[[], Awaitable[None]]],
     started: Callable[[], None],
     roles: list[str],
 ) -> None:

@@ -27,19 +27,19 @@ async def end(
     clock = asyncio.get_running_loop().time
     began = clock()
     pause = patience_s
-    hurried: asyncio.CancelledError | None = None
+    hurried = False
     while waiting and (within_s is None or clock() - began < within_s):
         for task in waiting:
             task.cancel()
         try:
             await asyncio.wait(waiting, timeout=pause)
-        except asyncio.CancelledError as error:
-            hurried = error
+        except asyncio.CancelledError:
+            hurried = True
         waiting = {task for task in waiting if not task.done()}
         pause = _AGAIN_S
     await asyncio.gather(*(listed - waiting), return_exceptions=True)
-    if hurried is not None:
-        raise hurried
+    if hurried:
+        raise asyncio.CancelledError
     return waiting
 
 
