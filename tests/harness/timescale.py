@@ -91,7 +91,7 @@ class Timescale:
         shutil.rmtree(self.data.parent, ignore_errors=True)
 
     def _chroot(self) -> list[str]:
-        return ["chroot", "--userspec=postgres:postgres", str(self._root)]
+        return ["/usr/sbin/chroot", "--userspec=postgres:postgres", str(self._root)]
 
     def _make(self) -> None:
         user = next(
