@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import re
 import uuid
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from random import Random
 from typing import Any
 
@@ -33,11 +33,14 @@ from central.store import configs, gateway_commands, leases
 from central.store.epoch import epoch
 from central.store.errors import StoreError
 from central.store.pool import Store
+from mqtt_line.general import entered, told_late
 from wire.codec import MAX_BYTES, encode
 from wire.messages import URGENT, Alive
 from wire.topics import ALIVE, Channel, gateway_topic, up_filter
 
 _log = structlog.get_logger()
+LIBRARY_LOG = logging.getLogger("mqtt.events")
+LIBRARY_LOG.addFilter(lambda record: not told_late(record))
 EVENT_LANES = 4
 """Gateways are spread over so many lanes; within one, and so for each gateway, order is kept."""
 URGENT_LANES = 2
@@ -117,11 +120,9 @@ class Ingest:
         urgent = [Lane("urgent", EVENT_QUEUE, EVENT_BYTES) for _ in range(URGENT_LANES)]
         self._lanes = [*urgent, *events]
         host, port = next(self._nodes)
-        async with AsyncExitStack() as connected:
+        async with entered(self._client(host, port)) as client:
             with cancellation_kept():
-                client = await connected.enter_async_context(self._client(host, port))
-                area = self._area or "+"
-                granted = await client.subscribe(up_filter(area, Channel.EVENTS), qos=1)
+                granted = await client.subscribe(up_filter(self._area or "+", Channel.EVENTS), qos=1)
             _unless_refused(granted)
             self.connected = True
             metrics.BROKER_CONNECTED.set(1)
@@ -154,7 +155,7 @@ class Ingest:
                 certfile=str(broker.cert_file) if broker.cert_file else None,
                 keyfile=str(broker.key_file) if broker.key_file else None,
             )
-        return Client(
+        client = Client(
             host,
             port,
             username=broker.username,
@@ -165,7 +166,10 @@ class Ingest:
             timeout=10,
             tls_params=tls,
             max_queued_incoming_messages=20_000,
+            logger=LIBRARY_LOG,
         )
+        client.pending_calls_threshold = EVENT_QUEUE * (EVENT_LANES + URGENT_LANES)  # answers go side by side
+        return client
 
     async def _hear(
         self,

@@ -30,6 +30,7 @@ from edge_agent.readings import Readings
 from edge_agent.tls import LastWord, TlsError, context_of, plain_words
 from edge_agent.turning import Turning
 from edge_agent.ways import Ways, burning_pause
+from mqtt_line.general import entered
 from wire.codec import decode, decode_alive, encode
 from wire.errors import LocalError, RemoteError
 from wire.messages import Ack, Command, GatewayConfig, Lane, Status
@@ -168,22 +169,27 @@ class Publisher:
 
     async def _one_connection(self, way: MqttSettings) -> tuple[str, bool]:
         """Until it breaks; returns why, and whether it was left for want of the centre."""
-        why = "the broker closed the connection"
+        why, unheard = "the broker closed the connection", False
         socket_said = LastWord()
-        first: BaseException | None = None
         try:
             tls = await asyncio.to_thread(context_of, way)
-            async with self._client(way, tls, socket_said) as client:
+            async with entered(self._client(way, tls, socket_said)) as client:
                 await self._talk(client, way)
         except* Exception as group:  # noqa: BLE001 -- whatever it is, the next connection is tried
-            first = group
-            while isinstance(first, BaseExceptionGroup):
-                first = first.exceptions[0]
-            why = self._plainly(first, socket_said.error, way)
-            if not isinstance(first, MqttError | OSError | TlsError | UnheardError) and why != self._told.get(
-                str(way)
-            ):
-                self._log.exception("uplink_error", exc_info=first)
+            # In a frame of its own: an error that this one kept would hold this one, and so the socket.
+            why, unheard = self._ended_by(group, socket_said.error, way)
+        return why, unheard
+
+    def _ended_by(
+        self, group: BaseException, on_socket: OSError | None, way: MqttSettings
+    ) -> tuple[str, bool]:
+        first = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        why = self._plainly(first, on_socket, way)
+        foreseen = isinstance(first, MqttError | OSError | TlsError | UnheardError)
+        if not foreseen and why != self._told.get(str(way)):
+            self._log.exception("uplink_error", exc_info=first)
         return why, isinstance(first, UnheardError)
 
     def _plainly(self, error: BaseException, on_socket: OSError | None, way: MqttSettings) -> str:

@@ -10,6 +10,7 @@ import socket
 import ssl
 
 from edge_agent.config import MqttSettings
+from mqtt_line.general import told_late
 
 _HOST_MISMATCH = frozenset({62, 64})
 _NOT_NOW = frozenset({9, 10})
@@ -132,7 +133,7 @@ class _Context(ssl.SSLContext):
 class LastWord(logging.Handler):
     """Keeps what the MQTT library last logged as the error of its socket, for it raises a mere timeout then.
 
-    Such a line is not passed on, as it would come with every try; all others are.
+    Such a line is not passed on, as it would come with every try, nor one `told_late`; all others are.
     """
 
     def __init__(self) -> None:
@@ -145,7 +146,8 @@ class LastWord(logging.Handler):
             if isinstance(value, OSError):
                 self.error = value
                 return
-        logging.getLogger("mqtt").handle(record)
+        if not told_late(record):
+            logging.getLogger("mqtt").handle(record)
 
     def logger(self) -> logging.Logger:
         """One that only this hears."""
