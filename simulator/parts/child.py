@@ -109,19 +109,24 @@ class Child:
         raise PartError(f"{self.name} was not ready within {timeout_s:.0f} s; {self._log_end()}")
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """Ask to stop, wait, insist after `timeout_s`. Nothing to do is no error."""
+        """Ask to stop, wait, insist after `timeout_s`, like `kill9`. Nothing to do is no error."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(self._stop_signal)
             try:
                 self._process.wait(timeout_s)
             except subprocess.TimeoutExpired:
-                self._kill_tree()
+                self.kill9()
         self._release()
 
     def kill9(self) -> None:
-        """Kill the process and its children where they stand, as a power cut would."""
-        self._kill_tree()
-        self._release()
+        """Kill the process and its children where they stand, as a power cut would.
+
+        Raises PartError when a child does not end even so.
+        """
+        try:
+            self._kill_tree()
+        finally:
+            self._release()
 
     def _kill_tree(self) -> None:
         if self._process is None or self._process.poll() is not None:
@@ -137,6 +142,11 @@ class Child:
             if not any(is_alive(pid) for pid in children):
                 return
             time.sleep(_STEP_S)
+        left = " ".join(str(pid) for pid in children if is_alive(pid))
+        raise PartError(
+            f"{self.name}: its children {left} were killed and do not end; is a disk hanging? "
+            f"See: ps -o pid,stat,wchan,args -p {left.replace(' ', ',')}"
+        )
 
     def _release(self) -> None:
         if self._watcher is not None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from simulator.parts import Nats, PartError, PortBusyError, Postgres, free_port
+from simulator.parts import Nats, PartError, PortBusyError, Postgres, child, free_port
 from simulator.parts.broker import accepts_mqtt
 from simulator.parts.child import is_alive
 from tests.harness.programs import lacking
@@ -130,6 +130,17 @@ def test_a_part_that_cannot_start_shows_the_end_of_its_log(folder: Path) -> None
     with pytest.raises(PartError, match=r"(?s)ended at once.*max_connections"):
         server.start()
     assert server.pid is None
+
+
+def test_a_killed_child_that_does_not_end_is_told(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs in a system call outlives even kill -9; the next start would meet it."""
+    monkeypatch.setattr(child, "is_alive", lambda _pid: True)
+    monkeypatch.setattr(child, "_STEP_S", 0)
+    with pytest.raises(PartError, match=r"its children \d[\d ]+ were killed and do not end"):
+        postgres.kill9()
+    assert postgres.pid is None
 
 
 def test_the_broker_takes_back_its_port_after_a_kill(folder: Path) -> None:
