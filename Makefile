@@ -49,7 +49,7 @@ test: setup  ## All tests on PostgreSQL and the broker from wheels, in at most t
 
 soak: setup  ## The kill and fault loops with their full counts; takes long
 	mkdir -p .cache
-	SMOKEWATCH_SOAK_LOOPS=$(SMOKEWATCH_SOAK_LOOPS) $(BIN)/pytest -m soak -o faulthandler_timeout=0 --durations 0 --junit-xml $(SOAK_REPORT) $(ARGS)
+	SMOKEWATCH_SOAK_LOOPS=$(SMOKEWATCH_SOAK_LOOPS) $(BIN)/pytest -m soak --durations 0 --junit-xml $(SOAK_REPORT) $(ARGS)
 
 check: setup  ## Lint, format, types, import contracts, documents
 	$(BIN)/ruff check .

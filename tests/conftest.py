@@ -1,5 +1,7 @@
 """Fixtures for every test; what they do lives in `tests/harness`."""
 
+import faulthandler
+
 import pytest
 import structlog
 from hypothesis import settings
@@ -53,3 +55,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for worker in range(workers)
         for item in (*long[worker::workers], *short[worker * size : (worker + 1) * size])
     ]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The guard against tests that hang is not for those that are meant to run for long."""
+    if item.get_closest_marker("soak"):
+        faulthandler.cancel_dump_traceback_later()
