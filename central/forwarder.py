@@ -194,6 +194,8 @@ class _Sent(NamedTuple):
     row: int | None
     """None: of our own, not from a row."""
     urgent: bool
+    own: Kind | None = None
+    """Which one of our own."""
 
 
 _Packet = tuple[bytes, int | None, _Sent | None]
@@ -293,9 +295,17 @@ class _Talk:
         self._asked.clear()
         for packet, serial, sent in packets:
             if serial is not None and sent is not None:
-                self._exchange.begin(serial, packet, self._clock(), urgent=sent.urgent)
-                self._under_way[serial] = sent
+                self._begin(serial, packet, sent)
             self._line.write(packet)
+
+    def _begin(self, serial: int, packet: bytes, sent: _Sent) -> None:
+        """Only now is it under way: before the commit it might have had to be made again."""
+        self._exchange.begin(serial, packet, self._clock(), urgent=sent.urgent)
+        self._under_way[serial] = sent
+        if sent.own is Kind.TRANSMITTER_STATE:
+            self._state_due = self._clock() + self._centre.state_every_s
+        elif sent.own is Kind.TRANSMITTER_OPERATION:
+            self._owes_roll_call = False
 
     def _hear(self) -> None:
         """Take in what came."""
@@ -351,11 +361,9 @@ class _Talk:
         if not self._exchange.has_room(urgent=False):
             return []
         if self._clock() >= self._state_due:
-            self._state_due = self._clock() + self._centre.state_every_s
             return [await self._new(tx, Kind.TRANSMITTER_STATE, await self._state(tx))]
         if self._owes_roll_call:
             answer = TransmitterOperation(Done.ROLL_CALL_ANSWER, 0, TimeTag.of(tx.now))
-            self._owes_roll_call = False
             return [await self._new(tx, Kind.TRANSMITTER_OPERATION, answer)]
         for row in await self._waiting(tx, urgent=False, limit=1):
             self._wake.set()  # there may be more
@@ -384,7 +392,7 @@ class _Talk:
 
     async def _new(self, tx: Tx, kind: Kind, thing: Thing) -> _Packet:
         serial = await forward.take_serial(tx, self._centre.id)
-        return self._packet(tx, kind, thing, serial), serial, _Sent(None, urgent=False)
+        return self._packet(tx, kind, thing, serial), serial, _Sent(None, urgent=False, own=kind)
 
     def _packet(self, tx: Tx, kind: Kind, thing: Thing, serial: int) -> bytes:
         ours, theirs = self._centre.source_address, self._centre.destination_address

@@ -285,10 +285,34 @@ async def test_a_roll_call_is_answered_by_the_person_who_takes_it(
             return (await town.one("SELECT state FROM alarm"))["state"] == "closed"
 
         await eventually(over, 10, "the call is over")
+        await eventually(lambda: all_confirmed(town), 10)  # or it comes again, to the next connection
     async with forwarding(town, settings(centre, roll_call="automatic")):
         await eventually(lambda: centre.connections == 2 and len(centre.of_kind(21)) == 2, 10, "again")
         centre.order(501, CONTROL, bytes.fromhex("5B 01 0A"))
         await eventually(lambda: len(centre.of_kind(24)) == 2, 10, "the answer")
+
+
+async def test_what_the_database_took_back_is_sent_all_the_same(town: Town, centre: FireCentre) -> None:
+    """A commit may fail because another transaction was first: the next turn says what this one meant to."""
+    await town.do("CREATE SEQUENCE tries")
+    await town.do(
+        "CREATE FUNCTION first_is_another() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF mod(nextval('tries'), 4) <> 0 THEN RAISE 'another was first' USING ERRCODE = '40001'; END IF;"
+        " RETURN NULL; END $$"
+    )
+    async with forwarding(town, settings(centre, roll_call="automatic")):
+        await eventually(lambda: centre.of_kind(21), 10, "connected")
+        await town.do(
+            "CREATE CONSTRAINT TRIGGER conflict AFTER UPDATE ON forward_centre"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION first_is_another()"
+        )
+        centre.order(500, CONTROL, bytes.fromhex("5B 01 0A"))
+        await eventually(lambda: centre.of_kind(24), 10, "the answer to the roll call")
+        await send(town, batch([event(1, A, SMOKE)]))
+        await states(centre, 1)
+        await eventually(lambda: all_confirmed(town), 10)
+    async with forwarding(town, settings(centre)):
+        await eventually(lambda: len(centre.of_kind(21)) == 2, 10, "the state, to a new connection")
 
 
 async def test_one_process_at_a_time_speaks_to_a_centre(town: Town, centre: FireCentre) -> None:
