@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FROM_DEBIAN = ROOT / "deploy" / "debian"
-ROOMS = ("wire", "device_profiles", "gsm", "edge_agent")
+ROOMS = ("wire", "device_profiles", "mqtt_line", "gsm", "edge_agent")
 OLDEST = "0.1.0"
 """The lowest version that `update` may replace by this one."""
 PLATFORMS = {
