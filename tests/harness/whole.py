@@ -98,29 +98,35 @@ class Whole:
         """Hold the agents' files against the tables: all is stored, once. Returns how many events."""
         total = 0
         for gateway in self.system.street.gateways:
-            at_rest = eventually_now(partial(self._at_rest, gateway), 30, "the agent has said all")
-            assert at_rest is not None
-            outbox, stored = at_rest
-            assert stored == {
-                "n": outbox["highest_seq"],
-                "distinct_n": outbox["highest_seq"],
-                "highest": outbox["highest_seq"],
-            }, (gateway, outbox, stored)
-            total += stored["n"]
+            outbox, stored = self.at_rest(gateway)
+            assert stored == list(range(1, outbox["highest_seq"] + 1)), (gateway, outbox, stored)
+            total += len(stored)
         return total
 
-    def _at_rest(self, gateway: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """An agent's outbox and what is stored of it; None while it has something to say."""
+    def all_stored_but_gaps(self, gateway: str) -> None:
+        """After an older database was restored: what is neither stored nor a gap on record is missing."""
+        outbox, stored = self.at_rest(gateway)
+        gaps = self.rows(
+            "SELECT from_seq, to_seq FROM data_gap WHERE lane = 'events' AND stream = %s", outbox["stream"]
+        )
+        assert gaps, "no gap is on record"
+        gone = [seq for gap in gaps for seq in range(gap["from_seq"], gap["to_seq"] + 1)]
+        assert sorted(stored + gone) == list(range(1, outbox["highest_seq"] + 1))
+
+    def at_rest(self, gateway: str) -> tuple[dict[str, Any], list[int]]:
+        """An agent's outbox and the numbers stored of its stream, when it has nothing left to say."""
+        found = eventually_now(partial(self._at_rest, gateway), 30, "the agent has said all")
+        assert found is not None
+        return found
+
+    def _at_rest(self, gateway: str) -> tuple[dict[str, Any], list[int]] | None:
         outbox = self.system.outbox(gateway)
-        stored = self.one(
-            "SELECT count(*) AS n, count(DISTINCT seq) AS distinct_n, coalesce(max(seq), 0) AS highest"
-            " FROM event WHERE gateway = %s AND stream = %s",
-            gateway,
-            outbox["stream"],
+        stored = self.rows(
+            "SELECT seq FROM event WHERE gateway = %s AND stream = %s ORDER BY seq", gateway, outbox["stream"]
         )
         now = self.system.outbox(gateway)
         same = all(outbox[name] == now[name] for name in ("stream", "highest_seq"))
-        return (outbox, stored) if same and outbox["depth"] == 0 else None
+        return (outbox, [row["seq"] for row in stored]) if same and outbox["depth"] == 0 else None
 
 
 @contextmanager
