@@ -1,1 +1,1 @@
-"""MQTT 3.1.1 for streams of messages that a general client library costs more than the rest (ADR 0019)."""
+"""MQTT 3.1.1 where a general client library costs too much (ADR 0019), and how that one is stopped."""

@@ -1,6 +1,7 @@
 """The general MQTT client library, aiomqtt, stopped as it should be.
 
-Law of this file: a stop at any moment leaves no connection behind and no traceback in the log.
+Law of this file: a stop leaves no connection behind and no traceback in the log, at whatever moment it comes;
+only who is told twice to hurry leaves a broker that says nothing to the library's own time limit.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ T = TypeVar("T")
 async def entered(client: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
     """`async with`, but a cancellation while it connects waits until it is in or refused, then lets it go.
 
-    The library would leave the connection to itself. A second cancellation waits no longer.
+    The library would leave the connection to itself. A second cancellation waits no longer: see the law.
     """
     async with AsyncExitStack() as inside:
         entering = asyncio.create_task(inside.enter_async_context(client))

@@ -6,14 +6,27 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiomqtt import Client, MqttError
 
-from central.ingest import LIBRARY_LOG
+from central.config import BrokerSettings
+from central.ingest import LIBRARY_LOG, Ingest
+from central.store.pool import Store
+from edge_agent.clock import Clock
+from edge_agent.config import MqttSettings
+from edge_agent.outbox import Outbox
+from edge_agent.publisher import Publisher
+from edge_agent.readings import ReadingBuffer, Readings
 from edge_agent.tls import LastWord
 from mqtt_line.general import entered, told_late
+from wire.messages import Status
 
 CONNECT, SUBSCRIBE = 0x10, 0x82
 CONNACK, REFUSED, SUBACK = b"\x20\x02\x00\x00", b"\x20\x02\x00\x05", b"\x90\x03\x00\x01\x01"
@@ -62,6 +75,31 @@ async def connect(port: int, logger: logging.Logger) -> None:
         await asyncio.Event().wait()
 
 
+async def centre(port: int) -> None:
+    """The centre's ear for events; it needs no database before it hears."""
+    await Ingest(Store("host=127.0.0.1"), BrokerSettings("127.0.0.1", port))._one_connection()
+
+
+async def agent(port: int) -> None:
+    """An agent's uplink."""
+    clock = Clock(wall_ms=lambda: 0, mono_s=time.monotonic, boot="b" * 32)
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    with tempfile.TemporaryDirectory() as folder:
+        outbox = Outbox.open(Path(folder) / "outbox.db", "machine")
+        publisher = Publisher(
+            MqttSettings("127.0.0.1", port), "street", "gw-1", outbox,
+            Readings(ReadingBuffer("f" * 32, clock.boot)), clock,
+            lambda: Status(online=True, boot=clock.boot), nothing, nothing, nothing,
+        )  # fmt: skip
+        try:
+            await publisher.run()
+        finally:
+            outbox.close()
+
+
 async def all_have_ended() -> None:
     """No task is left but the test's own."""
     if others := asyncio.all_tasks() - {asyncio.current_task()}:
@@ -69,10 +107,12 @@ async def all_have_ended() -> None:
         assert not left
 
 
-async def stop_and_then_answer(at: int, said: bytes, turns: int, logger: logging.Logger) -> None:
+async def stop_and_then_answer(
+    connecting: Callable[[int], Coroutine[Any, Any, None]], at: int, said: bytes, turns: int
+) -> None:
     """Stop a client that waits for an answer, which comes so many turns of the loop later."""
     async with slow_broker(at) as (broker, port):
-        task = asyncio.create_task(connect(port, logger))
+        task = asyncio.create_task(connecting(port))
         await broker.asked.wait()
         task.cancel()
         for _ in range(turns):
@@ -106,7 +146,7 @@ async def test_an_answer_after_the_stop_is_no_error_in_the_log(
     logger.filters.insert(0, heard)
     try:
         for turns in range(10):
-            await stop_and_then_answer(SUBSCRIBE, SUBACK, turns, logger)
+            await stop_and_then_answer(partial(connect, logger=logger), SUBSCRIBE, SUBACK, turns)
     finally:
         logger.removeFilter(heard)
     assert heard.late > 0
@@ -116,12 +156,13 @@ async def test_an_answer_after_the_stop_is_no_error_in_the_log(
 
 
 @pytest.mark.parametrize("said", [CONNACK, REFUSED], ids=["let-in", "refused"])
+@pytest.mark.parametrize("who", [centre, agent])
 async def test_a_stop_while_it_is_let_in_leaves_no_connection_and_no_word(
-    said: bytes, caplog: pytest.LogCaptureFixture
+    who: Callable[[int], Coroutine[Any, Any, None]], said: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The library alone would go on talking to the broker, with nobody to end it."""
     for turns in range(10):
-        await stop_and_then_answer(CONNECT, said, turns, LIBRARY_LOG)
+        await stop_and_then_answer(who, CONNECT, said, turns)
         gc.collect()
     assert not caplog.records
 
