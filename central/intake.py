@@ -110,8 +110,8 @@ class Intake:
             answers += await self._store_all(read_ones)
         return [answer for answer in answers if answer is not None]
 
-    async def _store_all(self, read: Sequence[_Read]) -> list[Answer | None]:
-        """What shares a transaction; when that fails each in its own."""
+    async def _store_all(self, read: Sequence[_Read], *, again: bool = True) -> list[Answer | None]:
+        """What shares a transaction; when that fails each once again, in its own."""
         try:
             counted, acks = await self._patiently(read[-1].parcel, lambda tx, at: self._keep(tx, read, at))
         except (StoreDown, StoreConflict) as error:
@@ -119,8 +119,8 @@ class Intake:
             return []
         except Exception as error:  # noqa: BLE001 -- the next parcel must be taken
             _log.exception("parcels failed", topic=read[0].parcel.topic, parcels=len(read))
-            if len(read) > 1:
-                return [answer for one in read for answer in await self._store_all([one])]
+            if again:
+                return [answer for one in read for answer in await self._store_all([one], again=False)]
             why = f"{type(error).__name__}: {error}"
             return [await self._unreadable(read[0].parcel, read[0].address, why)]
         for name, count in counted.items():
@@ -157,10 +157,10 @@ class Intake:
                 raise RemoteError(f"gateways do not speak on {read[0].address.channel.value}")
 
     async def _unreadable(self, parcel: Parcel, address: Address, why: str) -> Answer | None:
-        await self._put_aside(parcel, address.gateway, why, address.channel.name.lower())
+        kept = await self._put_aside(parcel, address.gateway, why, address.channel.name.lower())
         found = pipeline.envelope(parcel.payload)
-        if found is None:
-            return None
+        if found is None or (address.channel is Channel.READINGS and not kept):
+            return None  # what an event holds is kept in its own row
 
         async def tell(tx: Tx, at: Moment) -> Ack | None:
             if address.channel is Channel.EVENTS:
@@ -177,7 +177,8 @@ class Intake:
             _log.exception("an unreadable parcel cannot be answered", topic=parcel.topic)
             return None
 
-    async def _put_aside(self, parcel: Parcel, gateway: str | None, why: str, label: str) -> None:
+    async def _put_aside(self, parcel: Parcel, gateway: str | None, why: str, label: str) -> bool:
+        """Whether it could be kept."""
         metrics.QUARANTINED.labels(reason=label).inc()
         _log.warning("quarantined", topic=parcel.topic[:200], reason=why)
 
@@ -195,6 +196,8 @@ class Intake:
             await self._patiently(parcel, keep)
         except Exception:  # noqa: BLE001 -- the next parcel must be taken
             _log.exception("quarantine failed", topic=parcel.topic[:200])
+            return False
+        return True
 
     async def _patiently(self, parcel: Parcel, work: Callable[[Tx, Moment], Awaitable[_T]]) -> _T:
         """Run `work` in a transaction; while the database is away or busy, again and again.

@@ -22,6 +22,13 @@ from central.store.errors import StoreConflict, StoreDown, StoreError, StoreRefu
 
 Connection = psycopg.AsyncConnection[DictRow]
 _log = structlog.get_logger()
+_IN_DOUBT = (
+    asyncio.CancelledError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    psycopg.NotSupportedError,
+)
+"""After these nobody can say in what state a connection is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,7 @@ class Store:
                 async with AsyncExitStack() as ours:
                     with cancellation_kept():
                         conn = await ours.enter_async_context(self._pool.connection())
+                    await ours.enter_async_context(_closed_in_doubt(conn))
                     async with conn.pipeline():  # with the BEGIN that goes before it
                         cursor = await conn.execute("SELECT now() AS now")
                     now: datetime = one(await cursor.fetchone())["now"]
@@ -174,6 +182,20 @@ class Store:
                 lost = True
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
+
+
+@asynccontextmanager
+async def _closed_in_doubt(conn: Connection) -> AsyncIterator[None]:
+    """Close a connection that may have been left in the middle of something; the pool makes another.
+
+    psycopg 3.3.9 leaves one in pipeline mode for good when a cancellation meets it right after it went there:
+    no transaction on it could COPY any more.
+    """
+    try:
+        yield
+    except _IN_DOUBT:
+        await conn.close()
+        raise
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from central.intake import Answer, Intake, Parcel
+from tests.harness.street import opened
 from tests.harness.town import AREA, BOOT, Town
 from wire.codec import decode, encode
 from wire.messages import Ack, Clock, ReadingBatch
@@ -69,3 +70,25 @@ async def test_when_they_cannot_be_stored_together_each_is_stored_alone(town: To
     assert "gw-2" in {row["gateway"] for row in await town.rows("SELECT gateway FROM quarantine")}
     gap = await town.one("SELECT gateway, from_seq, to_seq FROM data_gap")
     assert gap == {"gateway": "gw-2", "from_seq": 1, "to_seq": 3}
+
+
+async def test_a_connection_that_fails_in_a_way_of_its_own_costs_no_reading(town: Town) -> None:
+    """It is left in pipeline mode, where COPY cannot be: they go in over another, and none is put aside."""
+    async with opened(town.dsn, max_connections=1) as store:
+        async with store.transaction() as tx:
+            left = tx.conn.pipeline()
+            await left.__aenter__()
+        answers = await Intake(store).take([parcel("gw-1", "a", 1)])
+    assert told(answers) == [("gw-1", 3, 1)]
+    assert await town.one("SELECT count(*) AS n FROM readings") == {"n": 3}
+    assert await town.one("SELECT count(*) AS n FROM quarantine") == {"n": 0}
+
+
+async def test_readings_that_cannot_be_kept_at_all_are_not_answered(town: Town) -> None:
+    """Neither as readings nor in quarantine: the gateway keeps them, and nothing is noted as lost."""
+    await town.do("ALTER TABLE readings ADD CONSTRAINT refused CHECK (false) NOT VALID")
+    await town.do("ALTER TABLE quarantine ADD CONSTRAINT refused CHECK (false) NOT VALID")
+    assert await Intake(town.store).take([parcel("gw-1", "a", 1)]) == []
+    assert await town.one("SELECT count(*) AS n FROM data_gap") == {"n": 0}
+    await town.do("ALTER TABLE readings DROP CONSTRAINT refused")
+    assert told(await Intake(town.store).take([parcel("gw-1", "a", 1)])) == [("gw-1", 3, 1)]
