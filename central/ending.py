@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 _AGAIN_S = 0.3
 
 
@@ -57,6 +58,23 @@ async def together(*loops: Coroutine[Any, Any, None], patience_s: float = 1.0) -
     for task in done:
         if not task.cancelled():
             task.result()
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns. A cancellation meanwhile waits until it has ended; a second one ends it."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait({task})
+        finally:
+            await end([task])
+        raise
+    try:
+        return task.result()
+    finally:
+        del task  # an error in it would hold this frame, and so itself
 
 
 @contextmanager

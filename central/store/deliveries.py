@@ -16,6 +16,7 @@ from central.notifier.plan import Contact, Planned
 from central.notifier.retry import longest_wait
 from central.store.pool import Tx, notify, one
 from central.store.rows import rows
+from central.store.savepoint import in_one_go
 from central.store.sql import queries
 
 OutcomeWord = Literal["temporary", "permanent", "rate_limited"]
@@ -113,7 +114,7 @@ async def claim(
         "every_s": pace.every.total_seconds(),
         "merges": merges,
     }
-    async with tx.conn.pipeline():
+    async with in_one_go(tx):
         await tx.conn.execute(_SQL["as_written"])
         cursor = await tx.conn.execute(_SQL["claim"], values)
     taken = await cursor.fetchall()

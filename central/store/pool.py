@@ -14,6 +14,7 @@ from typing import Any, LiteralString
 
 import psycopg
 import structlog
+from psycopg.pq import PipelineStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
@@ -61,6 +62,7 @@ class Store:
             dsn,
             connection_class=psycopg.AsyncConnection[DictRow],
             kwargs={
+                "autocommit": True,  # `_begin` says BEGIN itself
                 "row_factory": dict_row,
                 "application_name": f"smokewatch-{name}",
                 "connect_timeout": 5,
@@ -107,8 +109,8 @@ class Store:
                     with cancellation_kept():
                         conn = await ours.enter_async_context(self._pool.connection())
                     await ours.enter_async_context(_closed_in_doubt(conn))
-                    async with conn.pipeline():  # with the BEGIN that goes before it
-                        cursor = await conn.execute("SELECT now() AS now")
+                    cursor = await conn.execute("BEGIN; SELECT now() AS now", prepare=False)
+                    cursor.nextset()
                     now: datetime = one(await cursor.fetchone())["now"]
                     held.push_async_exit(ours.pop_all())
                     return conn, now
@@ -186,15 +188,12 @@ class Store:
 
 @asynccontextmanager
 async def _closed_in_doubt(conn: Connection) -> AsyncIterator[None]:
-    """Close a connection that may have been left in the middle of something; the pool makes another.
-
-    psycopg 3.3.9 leaves one in pipeline mode for good when a cancellation meets it right after it went there:
-    no transaction on it could COPY any more.
-    """
+    """Close a connection that may have been left in the middle of something; the pool makes another."""
     try:
         yield
-    except _IN_DOUBT:
-        await conn.close()
+    except BaseException as error:
+        if isinstance(error, _IN_DOUBT) or conn.pgconn.pipeline_status != PipelineStatus.OFF:
+            await conn.close()
         raise
 
 

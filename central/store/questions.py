@@ -13,6 +13,7 @@ from psycopg.rows import tuple_row
 
 from central.store.pool import Tx, one
 from central.store.resolution import KEPT, Kept, Source, choose
+from central.store.savepoint import in_one_go
 from central.store.spans import Span, clipped, down_spans, holes
 from central.store.sql import queries
 
@@ -135,7 +136,7 @@ async def series(
     asked = Span(fit.begin, fit.end)
     values = {"series": list(found), "width": fit.width, "from": fit.begin, "to": fit.end}
     gateways = {"gateways": sorted(set(found.values())), "from": fit.begin, "to": fit.end}
-    async with tx.conn.pipeline(), tx.conn.cursor(row_factory=tuple_row) as cursor:
+    async with in_one_go(tx), tx.conn.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(_SQL[f"buckets_{fit.source}"], values)
         hung = await tx.conn.execute(_SQL["placed"], _placed(asked.begin, min(asked.end, tx.now), detector))
         gone = await tx.conn.execute(_SQL["lost"], gateways)
@@ -194,7 +195,7 @@ async def state(
 
 async def _series_of(tx: Tx, detector: str) -> dict[int, str] | None:
     """A detector's numbers and their gateways, asked together with the limit of time; None for a stranger."""
-    async with tx.conn.pipeline():
+    async with in_one_go(tx):
         await limit_time(tx)
         cursor = await tx.conn.execute(_SQL["series_of"], {"detector": detector})
     found = {row["id"]: row["gateway"] for row in await cursor.fetchall()}

@@ -12,6 +12,7 @@ from typing import LiteralString
 
 from psycopg.sql import SQL, Identifier
 
+from central.ending import to_its_end
 from central.store.pool import Tx, translated
 
 
@@ -25,10 +26,20 @@ async def savepoint(tx: Tx) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def in_one_go(tx: Tx) -> AsyncIterator[None]:
-    """Send the statements of the block without waiting for each: for writes whose answers nobody reads."""
+    """Send the statements of the block without waiting for each, and read the answers after it.
+
+    psycopg 3.3.9 bears no cancellation while it goes into pipeline mode and out of it: it stays there, or
+    leaves answers unread.
+    """
     with translated():
-        async with tx.conn.pipeline():
+        pipeline = tx.conn.pipeline()
+        await to_its_end(pipeline.__aenter__())
+        try:
             yield
+        except BaseException as error:
+            await to_its_end(pipeline.__aexit__(type(error), error, error.__traceback__))
+            raise
+        await to_its_end(pipeline.__aexit__(None, None, None))
 
 
 async def mark(tx: Tx, name: LiteralString) -> None:
