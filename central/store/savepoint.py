@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import LiteralString
 
 from psycopg.sql import SQL, Identifier
@@ -32,14 +32,14 @@ async def in_one_go(tx: Tx) -> AsyncIterator[None]:
     leaves answers unread.
     """
     with translated():
-        pipeline = tx.conn.pipeline()
-        await to_its_end(pipeline.__aenter__())
+        held = AsyncExitStack()
         try:
+            await to_its_end(held.enter_async_context(tx.conn.pipeline()))
             yield
         except BaseException as error:
-            await to_its_end(pipeline.__aexit__(type(error), error, error.__traceback__))
+            await to_its_end(held.__aexit__(type(error), error, error.__traceback__))
             raise
-        await to_its_end(pipeline.__aexit__(None, None, None))
+        await to_its_end(held.aclose())
 
 
 async def mark(tx: Tx, name: LiteralString) -> None:
