@@ -29,7 +29,7 @@ _IN_DOUBT = (
     psycopg.InternalError,
     psycopg.NotSupportedError,
 )
-"""After these nobody can say in what state a connection is."""
+"""After these, or still in pipeline mode, nobody can say what a connection is in the middle of."""
 
 
 @dataclass(frozen=True, slots=True)
