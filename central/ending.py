@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
 _AGAIN_S = 0.3
 
 
@@ -60,28 +59,16 @@ async def together(*loops: Coroutine[Any, Any, None], patience_s: float = 1.0) -
             task.result()
 
 
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns. A cancellation meanwhile waits until it has ended; a second one ends it."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.wait({task})
-    except asyncio.CancelledError:
-        try:
-            await asyncio.wait({task})
-        finally:
-            await end([task])
-        raise
-    try:
-        return task.result()
-    finally:
-        del task  # an error in it would hold this frame, and so itself
-
-
 @contextmanager
 def cancellation_kept() -> Iterator[None]:
-    """Raise at the end of the block the cancellation that came during it and that a library swallowed."""
+    """Raise at the end of the block the cancellation that came during it and that a library swallowed.
+
+    Also when the library then failed, which its being interrupted may have caused.
+    """
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
-    yield
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError

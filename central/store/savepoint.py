@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import LiteralString
 
 from psycopg.sql import SQL, Identifier
 
-from central.ending import to_its_end
+from central.ending import cancellation_kept
 from central.store.pool import Tx, translated
 
 
@@ -26,20 +26,12 @@ async def savepoint(tx: Tx) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def in_one_go(tx: Tx) -> AsyncIterator[None]:
-    """Send the statements of the block without waiting for each, and read the answers after it.
-
-    psycopg 3.3.9 bears no cancellation while it goes into pipeline mode and out of it: it stays there, or
-    leaves answers unread.
-    """
-    with translated():
-        held = AsyncExitStack()
-        try:
-            await to_its_end(held.enter_async_context(tx.conn.pipeline()))
+    """Send the statements of the block without waiting for each, and read the answers after it."""
+    with translated(), cancellation_kept(), ExitStack() as left:
+        async with tx.conn.pipeline() as pipeline:
+            # Interrupted on its way out, the library would ask for these when nobody waits for it any more.
+            left.callback(pipeline.result_queue.clear)
             yield
-        except BaseException as error:
-            await to_its_end(held.__aexit__(type(error), error, error.__traceback__))
-            raise
-        await to_its_end(held.aclose())
 
 
 async def mark(tx: Tx, name: LiteralString) -> None:

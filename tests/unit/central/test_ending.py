@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from central.ending import cancellation_kept, end, to_its_end, together
+from central.ending import cancellation_kept, end, together
 
 
 async def _swallow(times: int) -> None:
@@ -125,57 +125,18 @@ async def test_a_cancellation_that_a_library_swallowed_is_raised_after_all() -> 
     assert passed == ["an old one"]
 
 
-async def test_what_must_not_be_interrupted_is_done_before_the_cancellation_is_raised() -> None:
-    """Nobody cancels it, and its result is lost with whoever waited for it."""
-    may_end, done = asyncio.Event(), []
+async def test_a_library_that_fails_because_it_was_interrupted_does_not_hide_the_cancellation() -> None:
+    """Whoever tries again after an error must not try again after this one."""
 
     async def work() -> None:
-        await may_end.wait()
-        done.append(True)
+        with cancellation_kept():
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise ConnectionError("interrupted") from None
 
-    waiting = asyncio.create_task(to_its_end(work()))
+    task = asyncio.create_task(work())
     await asyncio.sleep(0)
-    waiting.cancel()
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert not waiting.done()
-    may_end.set()
-    await asyncio.wait({waiting})
-    assert waiting.cancelled()
-    assert done == [True]
-
-
-async def test_whoever_is_cancelled_twice_waits_only_until_it_has_ended() -> None:
-    """It is cancelled too, and does not outlive the call."""
-    begun = asyncio.Event()
-    ended = []
-
-    async def work() -> None:
-        begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append(True)
-
-    waiting = asyncio.create_task(to_its_end(work()))
-    await begun.wait()
-    for _ in range(2):
-        waiting.cancel()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    await asyncio.wait({waiting})
-    assert waiting.cancelled()
-    assert ended == [True]
-
-
-async def test_what_it_raises_is_raised() -> None:
-    """As if it had been awaited; and returned what it returns."""
-
-    async def work(*, fails: bool) -> int:
-        if fails:
-            raise ValueError("so it is")
-        return 7
-
-    assert await to_its_end(work(fails=False)) == 7
-    with pytest.raises(ValueError, match="so it is"):
-        await to_its_end(work(fails=True))
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
