@@ -1,4 +1,4 @@
-"""P1 under load: ingest and database may die; what was answered is stored, each row once."""
+"""P1 under load: ingest, database and broker may die; what was answered is stored, each row once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 SEED = int(os.environ.get("SMOKEWATCH_SEED", "20261124"))
 SHORT_KILLS = 5
 SOAK_KILLS = int(os.environ.get("SMOKEWATCH_SOAK_INGEST_KILLS", "500"))
+SOAK_BROKER_KILLS = int(os.environ.get("SMOKEWATCH_SOAK_BROKER_KILLS", "200"))
 GATEWAYS, DETECTORS = 20, 50
 MOST_RSS_MB = 200
 
@@ -37,6 +38,13 @@ def test_random_kills_of_ingest_and_database_lose_nothing_and_double_nothing(
     _kill_loop(own_database_server, broker, tmp_path, SHORT_KILLS, SEED)
 
 
+def test_random_kills_of_the_broker_lose_nothing_and_double_nothing(
+    own_database_server: Server, broker: Broker, tmp_path: Path
+) -> None:
+    """What ingest has under way in the database when the broker dies is cut off wherever it is."""
+    _kill_loop(own_database_server, broker, tmp_path, SHORT_KILLS, SEED, ("broker",))
+
+
 @pytest.mark.soak
 def test_five_hundred_kills_of_ingest_and_database_lose_nothing_and_double_nothing(
     own_database_server: Server, broker: Broker, tmp_path: Path
@@ -45,7 +53,22 @@ def test_five_hundred_kills_of_ingest_and_database_lose_nothing_and_double_nothi
     _kill_loop(own_database_server, broker, tmp_path, SOAK_KILLS, SEED + 1)
 
 
-def _kill_loop(server: Server, broker: Broker, folder: Path, kills: int, seed: int) -> None:
+@pytest.mark.soak
+def test_two_hundred_kills_of_the_broker_lose_nothing_and_double_nothing(
+    own_database_server: Server, broker: Broker, tmp_path: Path
+) -> None:
+    """The same with the full count."""
+    _kill_loop(own_database_server, broker, tmp_path, SOAK_BROKER_KILLS, SEED + 2, ("broker",))
+
+
+def _kill_loop(
+    server: Server,
+    broker: Broker,
+    folder: Path,
+    kills: int,
+    seed: int,
+    victims: Sequence[str] = ("ingest", "database"),
+) -> None:
     rng = random.Random(seed)
     dsn = new_database(server)
     ingest = Child("ingest", folder / "ingest.log")
@@ -56,13 +79,13 @@ def _kill_loop(server: Server, broker: Broker, folder: Path, kills: int, seed: i
             [sys.executable, "-m", "central", "ingest", str(config)], lambda _: _hears(dsn), timeout_s=30
         )
 
-    done = {"ingest": 0, "database": 0}
+    done = dict.fromkeys(victims, 0)
     largest_mb = 0.0
     start()
     try:
         with _fleet(broker) as fleet:
             for _ in range(kills):
-                victim = rng.choice(["ingest", "database"])
+                victim = rng.choice(victims)
                 done[victim] += 1
                 time.sleep(rng.uniform(0.2, 1.0))
                 largest_mb = max(largest_mb, _rss_mb(ingest.pid))
@@ -70,9 +93,12 @@ def _kill_loop(server: Server, broker: Broker, folder: Path, kills: int, seed: i
                 if victim == "ingest":
                     ingest.kill9()
                     start()
-                else:
+                elif victim == "database":
                     server.kill9()
                     server.start()
+                else:
+                    broker.wipe()
+                    broker.start()
                 eventually_now(lambda held=before: _behind(dsn) > held, 30, f"rows after a kill of {victim}")
             told = _ended(fleet)
         print(f"kills {done}, ingest at most {largest_mb:.0f} MB, said {told['readings']} {told['events']}")
