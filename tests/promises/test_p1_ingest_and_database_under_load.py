@@ -189,7 +189,9 @@ def _all_stored_once(dsn: str, told: dict[str, Any]) -> tuple[int, int]:
             "SELECT count(DISTINCT detector) FROM event WHERE kind = 'assert' AND condition = 'smoke'"
         )
         assert one("SELECT count(*) FROM alarm WHERE condition = 'smoke'") == burnt
-        assert one("SELECT sum(round) FROM alarm WHERE condition = 'smoke'") == told["alarms"]
+        # Smoke that came and went while nobody heard may be told after its end: a line of the alarm.
+        late = one("SELECT count(*) FROM alarm_log WHERE what = 'older_assert'")
+        assert one("SELECT sum(round) FROM alarm WHERE condition = 'smoke'") + late == told["alarms"]
     return readings["recorded"], events["recorded"]
 
 
