@@ -188,7 +188,10 @@ class Store:
 
 @asynccontextmanager
 async def _closed_in_doubt(conn: Connection) -> AsyncIterator[None]:
-    """Close a connection that may have been left in the middle of something; the pool makes another."""
+    """Close a connection that may have been left in the middle of something; the pool makes another.
+
+    psycopg 3.3.9 stays in pipeline mode, where COPY cannot be, when a cancellation meets it as it goes there.
+    """
     try:
         yield
     except BaseException as error:

@@ -26,10 +26,13 @@ async def savepoint(tx: Tx) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def in_one_go(tx: Tx) -> AsyncIterator[None]:
-    """Send the statements of the block without waiting for each, and read the answers after it."""
+    """Send the statements of the block without waiting for each, and read the answers after it.
+
+    A cancellation is raised as one, though the library, interrupted on its way out, may make an error of it.
+    """
     with translated(), cancellation_kept(), ExitStack() as left:
         async with tx.conn.pipeline() as pipeline:
-            # Interrupted on its way out, the library would ask for these when nobody waits for it any more.
+            # Interrupted there, it would ask for these when nobody waits for it any more.
             left.callback(pipeline.result_queue.clear)
             yield
 
